@@ -1,0 +1,13 @@
+"""Monte Carlo events in the ADC2021 40 MHz layout, for trying and testing trigsieve.
+
+The data flow through the modules in this order::
+
+    processes -> showers -> (decays) -> detector -> production -> layout
+
+Units everywhere: GeV for momenta, energies and masses; radians for angles.
+
+SPDX-License-Identifier: MIT OR Apache-2.0
+"""
+
+#: Raise it whenever the events of a given seed change.
+__version__ = "1.0.0"
