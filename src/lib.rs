@@ -1,1 +1,8 @@
-//! x
+//! trigsieve scores collision events with a small network trained on background alone and keeps those that
+//! look unlike it, with the latency of every decision.
+//!
+//! The modules follow the way of an event; ARCHITECTURE.md walks through them.
+
+pub mod durable;
+pub mod event;
+pub mod model;

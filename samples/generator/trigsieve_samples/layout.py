@@ -78,7 +78,7 @@ def violations(events: np.ndarray, trigger_pt_min_gev: float = 23.0) -> list[str
             found.append(f"{block.name} rows are neither filled nor all zero")
     # The layout does not tell electrons from photons, so this is necessary, not sufficient.
     leading_pt = np.maximum(events[:, EGAMMAS.first, 0], events[:, MUONS.first, 0])
-    if (leading_pt <= trigger_pt_min_gev).any():
+    if (leading_pt < trigger_pt_min_gev).any():
         found.append("an event has no e/gamma or muon above the trigger threshold")
     return found
 

@@ -1,0 +1,64 @@
+//! The command line: one module a command, each with its arguments as typed and a `run`.
+
+mod exit;
+mod progress;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Score collision events with anomaly-detection networks and keep the unusual ones.
+#[derive(Parser)]
+#[command(name = "trigsieve", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+#[derive(Args)]
+struct Verbosity {
+    /// Say more; twice for debugging. RUST_LOG, if set, decides instead.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Say nothing but errors, and show no progress bar.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {}
+
+/// What every command gets besides its own arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// No progress bars and no tables wanted.
+    pub quiet: bool,
+}
+
+/// Parses the command line, runs the command and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(&cli.verbosity);
+    let context = Context { quiet: cli.verbosity.quiet };
+    exit::code_of(run(cli.command, context))
+}
+
+fn run(command: Command, _context: Context) -> anyhow::Result<()> {
+    match command {}
+}
+
+fn start_logging(verbosity: &Verbosity) {
+    let level = match (verbosity.quiet, verbosity.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

@@ -1,0 +1,20 @@
+//! Progress bars: on a terminal only, never when piped.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Context;
+
+/// A bar over `total` events, hidden when standard error is no terminal or the user asked for quiet.
+pub fn events_bar(context: Context, total: u64, what: &str) -> ProgressBar {
+    let hidden = context.quiet || !std::io::stderr().is_terminal();
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    let template = "{msg} [{bar:40}] {human_pos}/{human_len} events, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(what.to_owned());
+    bar
+}

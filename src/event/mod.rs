@@ -1,0 +1,20 @@
+//! The event table: collision events in an Arrow IPC file, mapped and viewed as rows.
+//!
+//! The reader never copies a row: [`EventTable`] maps the file and every column points into the
+//! map. The columns and the metadata keys are in [`schema`]; the functions from physics objects to
+//! network inputs are the [`Encoding`]s.
+
+mod encoding;
+mod error;
+mod map;
+mod rows;
+pub mod schema;
+mod table;
+mod writer;
+
+pub use encoding::{Encoding, L1_OBJECTS, ObjectKind, UnknownEncoding};
+pub use error::EventError;
+pub use rows::{ElementType, Rows, Values};
+pub use schema::{EventSchema, Feature, Source};
+pub use table::{EventTable, TableBatch};
+pub use writer::{BATCH_ROWS, EventWriter};

@@ -1,0 +1,246 @@
+//! Columns and metadata of the event table: the contract that pyarrow, polars and awkward users see.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use super::{ElementType, Encoding, EventError};
+
+/// Version of the event table's contract that this build writes and reads.
+pub const SCHEMA_VERSION: &str = "1";
+/// Metadata key of the contract's version.
+pub const KEY_SCHEMA: &str = "trigsieve.schema";
+/// Metadata key of the encoding's name.
+pub const KEY_ENCODING: &str = "trigsieve.encoding";
+/// Metadata key of the features: JSON, name and unit of each of the K inputs.
+pub const KEY_FEATURES: &str = "trigsieve.features";
+/// Metadata key of the provenance: JSON, a list of [`Source`].
+pub const KEY_SOURCE: &str = "trigsieve.source";
+
+/// `event_id`, u64: unique in the data set.
+pub const EVENT_ID: &str = "event_id";
+/// `bunch_crossing`, u64: absolute crossing counter, 25 ns units.
+pub const BUNCH_CROSSING: &str = "bunch_crossing";
+/// `inputs`, FixedSizeList of f32 or i16 with K entries: what the model sees.
+pub const INPUTS: &str = "inputs";
+/// `label`, u8, optional: 0 background, 1 signal.
+pub const LABEL: &str = "label";
+/// `process`, dictionary of utf8, optional.
+pub const PROCESS: &str = "process";
+/// `weight`, f32, optional: event weight.
+pub const WEIGHT: &str = "weight";
+
+/// Name and unit of one input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// For example `jet3_pt`.
+    pub name: String,
+    /// `GeV`, `rad`, or empty for a pure number.
+    pub unit: String,
+}
+
+/// Where events came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// File name without its folder.
+    pub file: String,
+    /// Name and version of the converter.
+    pub converter: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+    /// Events taken from it.
+    pub events: u64,
+}
+
+/// What a table's schema says about its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSchema {
+    /// Name of the feature encoding. A name that this build does not know is kept: the file can be inspected,
+    /// and scored by a model of the same encoding.
+    pub encoding: String,
+    /// Inputs per event.
+    pub k: usize,
+    /// Element type of the inputs.
+    pub element: ElementType,
+    /// Name and unit of each input: empty when the file has none, else K of them.
+    pub features: Vec<Feature>,
+    /// Provenance, one entry a source file.
+    pub sources: Vec<Source>,
+}
+
+impl EventSchema {
+    /// The schema of a table of `encoding` with float inputs.
+    #[must_use]
+    pub fn of(encoding: Encoding, sources: Vec<Source>) -> Self {
+        Self {
+            encoding: encoding.name().to_owned(),
+            k: encoding.k(),
+            element: ElementType::F32,
+            features: encoding.features(),
+            sources,
+        }
+    }
+
+    /// Reads and checks the contract's part of an Arrow schema; `path` is for the error message.
+    ///
+    /// # Errors
+    /// [`EventError::Metadata`] for an unknown version or a missing encoding, [`EventError::Column`] for a
+    /// missing column or one of another type. Both sides are named.
+    pub fn from_arrow(schema: &Schema, path: &Path) -> Result<Self, EventError> {
+        check_version(schema, path)?;
+        check_column(schema, path, EVENT_ID, &DataType::UInt64)?;
+        check_column(schema, path, BUNCH_CROSSING, &DataType::UInt64)?;
+        check_optional(schema, path, LABEL, &DataType::UInt8)?;
+        check_optional(schema, path, WEIGHT, &DataType::Float32)?;
+        let (k, element) = inputs_type(schema, path)?;
+        let features: Vec<Feature> = json_metadata(schema, path, KEY_FEATURES)?;
+        check_feature_count(path, &features, k)?;
+        Ok(Self {
+            encoding: required_metadata(schema, path, KEY_ENCODING, "the name of the feature encoding")?.to_owned(),
+            k,
+            element,
+            features,
+            sources: json_metadata(schema, path, KEY_SOURCE)?,
+        })
+    }
+
+    /// The Arrow schema: `event_id`, `bunch_crossing`, `inputs`, then `extra` columns.
+    #[must_use]
+    pub fn to_arrow(&self, extra: impl IntoIterator<Item = Field>) -> SchemaRef {
+        let element = match self.element {
+            ElementType::F32 => DataType::Float32,
+            ElementType::I16 => DataType::Int16,
+        };
+        let item = Arc::new(Field::new("item", element, false));
+        let k = i32::try_from(self.k).unwrap_or(i32::MAX);
+        let mut fields = vec![
+            Field::new(EVENT_ID, DataType::UInt64, false),
+            Field::new(BUNCH_CROSSING, DataType::UInt64, false),
+            Field::new(INPUTS, DataType::FixedSizeList(item, k), false),
+        ];
+        fields.extend(extra);
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let metadata = [
+            (KEY_SCHEMA.to_owned(), SCHEMA_VERSION.to_owned()),
+            (KEY_ENCODING.to_owned(), self.encoding.clone()),
+            (KEY_FEATURES.to_owned(), json(serde_json::to_string(&self.features))),
+            (KEY_SOURCE.to_owned(), json(serde_json::to_string(&self.sources))),
+        ];
+        Arc::new(Schema::new_with_metadata(fields, std::collections::HashMap::from(metadata)))
+    }
+}
+
+/// The optional `label` column's field.
+#[must_use]
+pub fn label_field() -> Field {
+    Field::new(LABEL, DataType::UInt8, false)
+}
+
+fn check_version(schema: &Schema, path: &Path) -> Result<(), EventError> {
+    let found = required_metadata(schema, path, KEY_SCHEMA, &format!("version {SCHEMA_VERSION}"))?;
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    Err(EventError::Metadata {
+        path: path.to_owned(),
+        key: KEY_SCHEMA,
+        expected: format!("version {SCHEMA_VERSION}, the one this build reads"),
+        found: format!("version {found}"),
+    })
+}
+
+fn required_metadata<'a>(
+    schema: &'a Schema,
+    path: &Path,
+    key: &'static str,
+    expected: &str,
+) -> Result<&'a str, EventError> {
+    schema.metadata().get(key).map(String::as_str).ok_or_else(|| EventError::Metadata {
+        path: path.to_owned(),
+        key,
+        expected: expected.to_owned(),
+        found: "no such key".to_owned(),
+    })
+}
+
+fn json_metadata<T: serde::de::DeserializeOwned + Default>(
+    schema: &Schema,
+    path: &Path,
+    key: &'static str,
+) -> Result<T, EventError> {
+    let Some(text) = schema.metadata().get(key) else { return Ok(T::default()) };
+    serde_json::from_str(text).map_err(|error| EventError::Metadata {
+        path: path.to_owned(),
+        key,
+        expected: "JSON as ARCHITECTURE.md describes it".to_owned(),
+        found: error.to_string(),
+    })
+}
+
+fn check_column(
+    schema: &Schema,
+    path: &Path,
+    column: &'static str,
+    expected: &DataType,
+) -> Result<(), EventError> {
+    let found = schema.field_with_name(column).map(Field::data_type).ok();
+    if found == Some(expected) {
+        return Ok(());
+    }
+    Err(column_error(path, column, expected.to_string(), found))
+}
+
+fn check_optional(
+    schema: &Schema,
+    path: &Path,
+    column: &'static str,
+    expected: &DataType,
+) -> Result<(), EventError> {
+    if schema.field_with_name(column).is_err() {
+        return Ok(());
+    }
+    check_column(schema, path, column, expected)
+}
+
+fn column_error(
+    path: &Path,
+    column: &'static str,
+    expected: String,
+    found: Option<&DataType>,
+) -> EventError {
+    EventError::Column {
+        path: path.to_owned(),
+        column,
+        expected,
+        found: found.map_or_else(|| "no such column".to_owned(), ToString::to_string),
+    }
+}
+
+fn inputs_type(schema: &Schema, path: &Path) -> Result<(usize, ElementType), EventError> {
+    let found = schema.field_with_name(INPUTS).map(Field::data_type);
+    if let Ok(DataType::FixedSizeList(item, k)) = found
+        && let Some(k) = usize::try_from(*k).ok().filter(|k| *k > 0)
+    {
+        match item.data_type() {
+            DataType::Float32 => return Ok((k, ElementType::F32)),
+            DataType::Int16 => return Ok((k, ElementType::I16)),
+            _ => {}
+        }
+    }
+    let expected = "FixedSizeList of K Float32 or Int16, K > 0".to_owned();
+    Err(column_error(path, INPUTS, expected, found.ok()))
+}
+
+fn check_feature_count(path: &Path, features: &[Feature], k: usize) -> Result<(), EventError> {
+    if features.is_empty() || features.len() == k {
+        return Ok(());
+    }
+    Err(EventError::Metadata {
+        path: path.to_owned(),
+        key: KEY_FEATURES,
+        expected: format!("{k} features, the K of `{INPUTS}`"),
+        found: format!("{} features", features.len()),
+    })
+}

@@ -1,0 +1,158 @@
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use trigsieve_onnx::ModelSummary;
+
+use super::{Card, ModelError, Precision};
+
+/// File name of the card.
+pub const CARD_FILE: &str = "model.toml";
+
+/// Graphs of trigger-size networks are well under this; a larger file is refused before it is read.
+const MAX_GRAPH_BYTES: u64 = 1 << 30;
+
+/// An opened bundle: the card, and the folder it describes.
+#[derive(Clone, Debug)]
+pub struct ModelBundle {
+    folder: PathBuf,
+    card: Card,
+}
+
+/// The bytes of a graph that passed the checks.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Where it came from.
+    pub path: PathBuf,
+    /// The ONNX protobuf.
+    pub bytes: Vec<u8>,
+    /// Its SHA-256, lower-case hex.
+    pub sha256: String,
+    /// Inputs, outputs and operators.
+    pub summary: ModelSummary,
+    /// Inputs per event, from the card.
+    pub k: usize,
+}
+
+impl ModelBundle {
+    /// Reads the card in `folder`.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] when there is none, [`ModelError::Card`] when it cannot be read or has unknown keys.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join(CARD_FILE);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let card: Card = toml::from_str(&text)
+            .map_err(|error| ModelError::Card { path: path.clone(), reason: error.to_string() })?;
+        check_card(&card, &path)?;
+        Ok(Self { folder: folder.to_owned(), card })
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Reads a graph, checks it against the card's sha256 and refuses what no runtime should see.
+    ///
+    /// # Errors
+    /// [`ModelError::NoGraph`], [`ModelError::Sha256`], or [`ModelError::Graph`] for external data, custom
+    /// operators, or inputs and outputs that are not `inputs` [N, K] and `score` [N].
+    pub fn graph(&self, precision: Precision) -> Result<Graph, ModelError> {
+        let file = precision.file();
+        let card_path = self.folder.join(CARD_FILE);
+        let Some(expected) = self.card.files.get(file) else {
+            let files = self.card.files.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(ModelError::NoGraph { card: card_path, file, files });
+        };
+        let path = self.folder.join(file);
+        let bytes = read_bounded(&path)?;
+        let sha256 = sha256_hex(&bytes);
+        if &sha256 != expected {
+            let expected = expected.clone();
+            return Err(ModelError::Sha256 { path, card: card_path, found: sha256, expected });
+        }
+        let summary = checked_summary(&bytes, &path, self.card.inputs)?;
+        Ok(Graph { path, bytes, sha256, summary, k: self.card.inputs })
+    }
+}
+
+/// SHA-256 of `bytes` as lower-case hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn check_card(card: &Card, path: &Path) -> Result<(), ModelError> {
+    let bad = |reason: String| Err(ModelError::Card { path: path.to_owned(), reason });
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if card.name.is_empty() || !card.name.chars().all(plain) {
+        return bad(format!("name {:?} may have letters, digits, `_` and `-` only", card.name));
+    }
+    if card.inputs == 0 {
+        return bad("inputs is 0: a model needs at least one input".to_owned());
+    }
+    match card.files.keys().find(|file| Path::new(file).components().count() != 1 || file.starts_with('.')) {
+        Some(file) => bad(format!("files: {file:?} is not a plain file name")),
+        None => Ok(()),
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if length > MAX_GRAPH_BYTES {
+        let reason = format!("{length} bytes; graphs over {MAX_GRAPH_BYTES} bytes are refused");
+        return Err(ModelError::Graph { path: path.to_owned(), reason });
+    }
+    std::fs::read(path).map_err(io)
+}
+
+fn checked_summary(bytes: &[u8], path: &Path, k: usize) -> Result<ModelSummary, ModelError> {
+    let refuse = |reason: String| ModelError::Graph { path: path.to_owned(), reason };
+    let summary = ModelSummary::from_bytes(bytes).map_err(|error| refuse(error.to_string()))?;
+    if let Some(tensor) = summary.external_data.first() {
+        return Err(refuse(format!(
+            "tensor `{tensor}` keeps its data in another file; external data is refused, embed it in the graph"
+        )));
+    }
+    if let Some(domain) = summary.other_domains.first() {
+        return Err(refuse(format!("operators of the domain `{domain}` are refused: only the standard ones run")));
+    }
+    check_signature(&summary, k).map_err(refuse)?;
+    Ok(summary)
+}
+
+fn check_signature(summary: &ModelSummary, k: usize) -> Result<(), String> {
+    let describe = |values: &[trigsieve_onnx::ValueSummary]| {
+        values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let k = i64::try_from(k).unwrap_or(i64::MAX);
+    let expected_inputs = [("inputs", vec![None, Some(k)])];
+    let expected_outputs = [("score", vec![None])];
+    let same = |found: &[trigsieve_onnx::ValueSummary], expected: &[(&str, Vec<Option<i64>>)]| {
+        found.len() == expected.len()
+            && found.iter().zip(expected).all(|(value, (name, shape))| {
+                value.name == *name && value.is_float() && value.shape == *shape
+            })
+    };
+    if !same(&summary.inputs, &expected_inputs) {
+        return Err(format!("inputs are ({}), expected (inputs: f32 [N, {k}])", describe(&summary.inputs)));
+    }
+    if !same(&summary.outputs, &expected_outputs) {
+        return Err(format!("outputs are ({}), expected (score: f32 [N])", describe(&summary.outputs)));
+    }
+    Ok(())
+}

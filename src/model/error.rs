@@ -1,0 +1,55 @@
+use std::path::PathBuf;
+
+/// What can be wrong with a model bundle. Every variant names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The card is not what it should be.
+    #[error("{path}: {reason}")]
+    Card {
+        /// The card.
+        path: PathBuf,
+        /// What is wrong, with the line where TOML knows it.
+        reason: String,
+    },
+    /// A file's content is not the one the card describes.
+    #[error(
+        "{path}: sha256 is {found}, but the card {card} says {expected}; \
+         the file is damaged or belongs to another bundle"
+    )]
+    Sha256 {
+        /// The file.
+        path: PathBuf,
+        /// The card.
+        card: PathBuf,
+        /// Of the file.
+        found: String,
+        /// Of the card.
+        expected: String,
+    },
+    /// The bundle has no graph of this precision.
+    #[error("{card}: the bundle has no `{file}`; its files are {files}")]
+    NoGraph {
+        /// The card.
+        card: PathBuf,
+        /// The file asked for.
+        file: &'static str,
+        /// The files there are.
+        files: String,
+    },
+    /// The graph is refused before any runtime sees it.
+    #[error("{path}: {reason}")]
+    Graph {
+        /// The ONNX file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}

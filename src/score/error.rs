@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use super::Device;
+use crate::event::ElementType;
+use crate::model::ModelError;
+
+/// Why a scorer could not be made or could not score.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreError {
+    /// The bundle is bad.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// ONNX Runtime's library could not be found or loaded.
+    #[error("ONNX Runtime: {reason}")]
+    Runtime {
+        /// What was tried, and what to do.
+        reason: String,
+    },
+    /// The device cannot be had; there is no quiet fall-back to another.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// The device asked for.
+        device: Device,
+        /// The provider's own reason.
+        reason: String,
+    },
+    /// The engine refused the graph.
+    #[error("{path}: {engine} cannot run it: {reason}")]
+    Graph {
+        /// The graph.
+        path: PathBuf,
+        /// The engine.
+        engine: &'static str,
+        /// Its reason.
+        reason: String,
+    },
+    /// The lengths do not fit.
+    #[error("expected {expected}, found {found}")]
+    Shape {
+        /// What the model and the score buffer ask for.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// The engine computes in float and was given integers.
+    #[error("the {engine} engine takes f32 inputs, the events are {found}")]
+    Element {
+        /// The engine.
+        engine: &'static str,
+        /// Element type of the events.
+        found: ElementType,
+    },
+    /// The runtime failed while scoring.
+    #[error("{engine}: {reason}")]
+    Run {
+        /// The engine.
+        engine: &'static str,
+        /// Its reason.
+        reason: String,
+    },
+}
