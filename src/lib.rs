@@ -6,3 +6,4 @@
 pub mod durable;
 pub mod event;
 pub mod model;
+pub mod score;
