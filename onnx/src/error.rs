@@ -43,9 +43,15 @@ pub enum Error {
         /// The tensor's name.
         tensor: String,
     },
-    /// The model needs operators that are not in the ONNX standard.
-    #[error("model uses operators of the domain `{domain}`, which is not part of ONNX")]
-    CustomDomain {
+    /// A graph input or output does not even say how many axes it has.
+    #[error("`{name}` has no shape; run ONNX shape inference over the model and save it")]
+    NoShape {
+        /// Name of the value.
+        name: String,
+    },
+    /// The model needs operators outside the default domain.
+    #[error("model imports the operator domain `{domain}`; only the default domain (ai.onnx) runs")]
+    OtherDomain {
         /// The domain.
         domain: String,
     },

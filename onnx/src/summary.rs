@@ -1,12 +1,13 @@
 //! What a model file says about itself, read before any runtime sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use prost::Message;
 
 use crate::proto::{
-    AttributeProto, DATA_LOCATION_EXTERNAL, DimensionValue, GraphProto, ModelProto, NodeProto,
-    SparseTensorProto, TensorProto, TensorTypeProto, ValueInfoProto,
+    AttributeProto, DATA_LOCATION_EXTERNAL, DimensionProto, DimensionValue, GraphProto, ModelProto,
+    NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto, TensorTypeProto, ValueInfoProto,
 };
 use crate::{ElementType, Error};
 
@@ -23,8 +24,25 @@ pub struct ValueSummary {
     pub name: String,
     /// Element type.
     pub element_type: ElementType,
-    /// One entry per axis, `None` where the size is dynamic; `None` as a whole where not even the rank is given.
-    pub shape: Option<Vec<Option<u64>>>,
+    /// One entry per axis, `None` where the size is dynamic.
+    pub shape: Vec<Option<i64>>,
+}
+
+impl ValueSummary {
+    /// Whether the elements are single-precision floats.
+    #[must_use]
+    pub fn is_float(&self) -> bool {
+        self.element_type == ElementType::F32
+    }
+}
+
+/// `name: type [axes]` with `N` for a dynamic axis, as in `inputs: float32 [N, 57]`.
+impl fmt::Display for ValueSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axis = |size: &Option<i64>| size.map_or_else(|| "N".to_owned(), |size| size.to_string());
+        let axes = self.shape.iter().map(axis).collect::<Vec<_>>().join(", ");
+        write!(f, "{}: {} [{axes}]", self.name, self.element_type)
+    }
 }
 
 /// What an ONNX model contains.
@@ -40,7 +58,7 @@ pub struct ValueSummary {
 ///
 /// let summary = ModelSummary::from_bytes(&bytes)?;
 /// assert_eq!(summary.opset, 17);
-/// assert_eq!(summary.inputs[0].shape, Some(vec![None, Some(3)]));
+/// assert_eq!(summary.inputs[0].shape, [None, Some(3)]);
 /// summary.check_deployable()?;
 /// # Ok::<(), trigsieve_onnx::Error>(())
 /// ```
@@ -50,10 +68,8 @@ pub struct ModelSummary {
     pub ir_version: i64,
     /// Version of the default operator set, `ai.onnx`.
     pub opset: i64,
-    /// The other operator sets imported, with their versions.
-    pub other_domains: BTreeMap<String, i64>,
-    /// Domains outside ONNX that are imported, used by a node, or defined by a function.
-    pub custom_domains: BTreeSet<String>,
+    /// Domains other than the default that are imported, used by a node, or defined by a function.
+    pub other_domains: BTreeSet<String>,
     /// Inputs that the caller provides (initialisers listed as inputs, as old files do, are left out).
     pub inputs: Vec<ValueSummary>,
     /// Outputs.
@@ -64,7 +80,7 @@ pub struct ModelSummary {
     /// Number of elements in all initialisers and tensor attributes.
     pub parameters: u64,
     /// Names of all tensors whose data is not in the file, wherever they hide.
-    pub external_tensors: Vec<String>,
+    pub external_data: Vec<String>,
     /// Number of sparse initialisers and sparse attributes.
     pub sparse_tensors: usize,
     /// Number of model-local functions.
@@ -94,15 +110,12 @@ impl ModelSummary {
     /// As [`ModelSummary::from_bytes`], less what concerns the bytes.
     pub fn from_model(model: &ModelProto) -> Result<Self, Error> {
         let graph = model.graph.as_ref().ok_or(Error::NoGraph)?;
-        let (opset, other_domains) = operator_sets(model)?;
         let mut contents = Contents::default();
         contents.model(model)?;
-        contents.custom_domains.extend(other_domains.keys().filter(|domain| is_custom(domain)).cloned());
         Ok(Self {
             ir_version: model.ir_version.unwrap_or(0),
-            opset,
-            other_domains,
-            custom_domains: contents.custom_domains,
+            opset: default_opset(model)?,
+            other_domains: contents.other_domains,
             inputs: graph_inputs(graph)?,
             outputs: graph
                 .output
@@ -111,7 +124,7 @@ impl ModelSummary {
                 .collect::<Result<_, _>>()?,
             operators: contents.operators,
             parameters: contents.parameters,
-            external_tensors: contents.external_tensors,
+            external_data: contents.external_data,
             sparse_tensors: contents.sparse_tensors,
             functions: model.functions.len(),
             has_training_info: !model.training_info.is_empty(),
@@ -122,13 +135,13 @@ impl ModelSummary {
     /// Refuses what trigsieve's engines must not or cannot run.
     ///
     /// # Errors
-    /// External data, custom domains, sparse tensors, model-local functions and training graphs, in this order.
+    /// External data, other operator domains, sparse tensors, model-local functions and training graphs, in this order.
     pub fn check_deployable(&self) -> Result<(), Error> {
-        if let Some(tensor) = self.external_tensors.first() {
+        if let Some(tensor) = self.external_data.first() {
             return Err(Error::ExternalData { tensor: tensor.clone() });
         }
-        if let Some(domain) = self.custom_domains.first() {
-            return Err(Error::CustomDomain { domain: domain.clone() });
+        if let Some(domain) = self.other_domains.first() {
+            return Err(Error::OtherDomain { domain: domain.clone() });
         }
         let unsupported = [
             (self.sparse_tensors > 0, "sparse tensors"),
@@ -146,23 +159,10 @@ fn is_default(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
-fn is_custom(domain: &str) -> bool {
-    !is_default(domain) && !domain.starts_with("ai.onnx.")
-}
-
-fn operator_sets(model: &ModelProto) -> Result<(i64, BTreeMap<String, i64>), Error> {
-    let mut default = None;
-    let mut others = BTreeMap::new();
-    for import in &model.opset_import {
-        let domain = import.domain.as_deref().unwrap_or_default();
-        let version = import.version.unwrap_or(0);
-        if is_default(domain) {
-            default = Some(version);
-        } else {
-            others.insert(domain.to_owned(), version);
-        }
-    }
-    Ok((default.ok_or(Error::NoOpset)?, others))
+fn default_opset(model: &ModelProto) -> Result<i64, Error> {
+    let default =
+        model.opset_import.iter().find(|import| is_default(import.domain.as_deref().unwrap_or_default()));
+    default.map(|import| import.version.unwrap_or(0)).ok_or(Error::NoOpset)
 }
 
 fn metadata(model: &ModelProto) -> BTreeMap<String, String> {
@@ -190,29 +190,25 @@ fn value_summary(value: &ValueInfoProto, side: &'static str) -> Result<ValueSumm
     Ok(ValueSummary { name, element_type: ElementType::from_code(tensor.elem_type.unwrap_or(0)), shape })
 }
 
-fn value_shape(name: &str, tensor: &TensorTypeProto) -> Result<Option<Vec<Option<u64>>>, Error> {
-    let Some(shape) = &tensor.shape else { return Ok(None) };
-    shape
-        .dim
-        .iter()
-        .map(|dimension| match dimension.value {
-            Some(DimensionValue::Size(size)) => match u64::try_from(size) {
-                Ok(size) => Ok(Some(size)),
-                Err(_) => Err(Error::Shape { name: name.to_owned(), dims: vec![size] }),
-            },
-            Some(DimensionValue::Symbol(_)) | None => Ok(None),
-        })
-        .collect::<Result<_, _>>()
-        .map(Some)
+fn value_shape(name: &str, tensor: &TensorTypeProto) -> Result<Vec<Option<i64>>, Error> {
+    let Some(shape) = &tensor.shape else { return Err(Error::NoShape { name: name.to_owned() }) };
+    let size = |dimension: &DimensionProto| match dimension.value {
+        Some(DimensionValue::Size(size)) if size < 0 => {
+            Err(Error::Shape { name: name.to_owned(), dims: vec![size] })
+        }
+        Some(DimensionValue::Size(size)) => Ok(Some(size)),
+        Some(DimensionValue::Symbol(_)) | None => Ok(None),
+    };
+    shape.dim.iter().map(size).collect()
 }
 
 /// What is counted while walking the graph and everything nested in it.
 #[derive(Default)]
 struct Contents {
     operators: BTreeMap<String, usize>,
-    custom_domains: BTreeSet<String>,
+    other_domains: BTreeSet<String>,
     parameters: u64,
-    external_tensors: Vec<String>,
+    external_data: Vec<String>,
     sparse_tensors: usize,
 }
 
@@ -220,6 +216,7 @@ impl Contents {
     fn model(&mut self, model: &ModelProto) -> Result<(), Error> {
         let training =
             model.training_info.iter().flat_map(|info| [&info.initialization, &info.algorithm]).flatten();
+        self.imports(&model.opset_import);
         model.graph.iter().chain(training).try_for_each(|graph| self.graph(graph))?;
         for function in &model.functions {
             self.domain(function.domain.as_deref().unwrap_or_default());
@@ -263,16 +260,20 @@ impl Contents {
     fn tensor(&mut self, tensor: &TensorProto) -> Result<(), Error> {
         let name = || tensor.name.clone().unwrap_or_default();
         if tensor.data_location == Some(DATA_LOCATION_EXTERNAL) || !tensor.external_data.is_empty() {
-            self.external_tensors.push(name());
+            self.external_data.push(name());
         }
         let count = element_count(&tensor.dims).and_then(|count| self.parameters.checked_add(count));
         self.parameters = count.ok_or_else(|| Error::Shape { name: name(), dims: tensor.dims.clone() })?;
         Ok(())
     }
 
+    fn imports(&mut self, imports: &[OperatorSetIdProto]) {
+        imports.iter().for_each(|import| self.domain(import.domain.as_deref().unwrap_or_default()));
+    }
+
     fn domain(&mut self, domain: &str) {
-        if is_custom(domain) {
-            self.custom_domains.insert(domain.to_owned());
+        if !is_default(domain) {
+            self.other_domains.insert(domain.to_owned());
         }
     }
 }

@@ -22,9 +22,9 @@ fn a_graph_reads_back_as_it_was_written() -> Result<(), Error> {
     let summary = ModelSummary::from_bytes(&bytes)?;
     assert_eq!((summary.ir_version, summary.opset), (IR_VERSION, OPSET_VERSION));
     assert_eq!(summary.inputs.len(), 1);
-    assert_eq!(summary.inputs[0].shape, Some(vec![None, Some(2)]));
+    assert_eq!(summary.inputs[0].shape, [None, Some(2)]);
     assert_eq!(summary.outputs[0].name, "score");
-    assert_eq!(summary.outputs[0].shape, Some(vec![None]));
+    assert_eq!(summary.outputs[0].shape, [None]);
     assert_eq!(summary.parameters, 3);
     assert_eq!(
         summary.operators.into_iter().collect::<Vec<_>>(),

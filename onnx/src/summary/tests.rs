@@ -1,5 +1,7 @@
 use super::*;
-use crate::proto::{FunctionProto, OperatorSetIdProto, StringStringEntryProto, TrainingInfoProto, TypeProto};
+use crate::proto::{
+    DimensionProto, FunctionProto, StringStringEntryProto, TensorShapeProto, TrainingInfoProto, TypeProto,
+};
 
 fn opset(domain: &str, version: i64) -> OperatorSetIdProto {
     OperatorSetIdProto { domain: Some(domain.into()), version: Some(version) }
@@ -83,7 +85,7 @@ fn external_data_is_found_wherever_it_hides() -> Result<(), Error> {
     };
 
     let summary = summary_of(&model)?;
-    let mut found = summary.external_tensors.clone();
+    let mut found = summary.external_data.clone();
     found.sort();
     let expected = [
         "attribute",
@@ -106,12 +108,12 @@ fn an_external_location_without_the_flag_counts_too() -> Result<(), Error> {
     let sly = TensorProto { data_location: None, ..external("sly") };
     let graph = GraphProto { initializer: vec![sly], ..Default::default() };
     let summary = summary_of(&ModelProto { graph: Some(graph), ..minimal() })?;
-    assert_eq!(summary.external_tensors, ["sly"]);
+    assert_eq!(summary.external_data, ["sly"]);
     Ok(())
 }
 
 #[test]
-fn custom_domains_are_named() -> Result<(), Error> {
+fn other_domains_are_named() -> Result<(), Error> {
     let gelu = NodeProto {
         op_type: Some("Gelu".into()),
         domain: Some("com.microsoft".into()),
@@ -120,11 +122,10 @@ fn custom_domains_are_named() -> Result<(), Error> {
     let graph = GraphProto { node: vec![gelu], ..Default::default() };
     let opset_import = vec![opset("", 17), opset("ai.onnx.ml", 3), opset("my.lab", 1)];
     let summary = summary_of(&ModelProto { graph: Some(graph), opset_import, ..minimal() })?;
-    assert_eq!(summary.custom_domains.iter().collect::<Vec<_>>(), ["com.microsoft", "my.lab"]);
-    assert_eq!(summary.other_domains["ai.onnx.ml"], 3);
+    assert_eq!(summary.other_domains.iter().collect::<Vec<_>>(), ["ai.onnx.ml", "com.microsoft", "my.lab"]);
     assert_eq!(summary.operators["com.microsoft::Gelu"], 1);
     assert!(
-        matches!(summary.check_deployable(), Err(Error::CustomDomain { domain }) if domain == "com.microsoft")
+        matches!(summary.check_deployable(), Err(Error::OtherDomain { domain }) if domain == "ai.onnx.ml")
     );
     Ok(())
 }
@@ -160,7 +161,8 @@ fn impossible_shapes_are_errors() {
 
 #[test]
 fn inputs_leave_out_initialisers_and_must_be_tensors() -> Result<(), Error> {
-    let tensor = TypeProto { tensor_type: Some(TensorTypeProto { elem_type: Some(1), shape: None }) };
+    let shape = TensorShapeProto { dim: vec![DimensionProto::default()] };
+    let tensor = TypeProto { tensor_type: Some(TensorTypeProto { elem_type: Some(1), shape: Some(shape) }) };
     let value = |name: &str, r#type| ValueInfoProto { name: Some(name.into()), r#type, doc_string: None };
     let weight = TensorProto { name: Some("weight".into()), ..Default::default() };
     let mut graph = GraphProto {
@@ -170,7 +172,14 @@ fn inputs_leave_out_initialisers_and_must_be_tensors() -> Result<(), Error> {
     };
     let summary = summary_of(&ModelProto { graph: Some(graph.clone()), ..minimal() })?;
     assert_eq!(summary.inputs.len(), 1);
-    assert_eq!(summary.inputs[0].shape, None);
+    assert_eq!(summary.inputs[0].shape, [None]);
+    assert_eq!(summary.inputs[0].to_string(), "inputs: float32 [N]");
+    assert!(summary.inputs[0].is_float());
+
+    let rankless = TypeProto { tensor_type: Some(TensorTypeProto { elem_type: Some(1), shape: None }) };
+    graph.output = vec![value("score", Some(rankless))];
+    let error = summary_of(&ModelProto { graph: Some(graph.clone()), ..minimal() }).unwrap_err();
+    assert!(matches!(error, Error::NoShape { .. }));
 
     graph.output = vec![value("sequence", Some(TypeProto { tensor_type: None }))];
     let error = summary_of(&ModelProto { graph: Some(graph), ..minimal() }).unwrap_err();
