@@ -1,5 +1,6 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod convert;
 mod exit;
 mod progress;
 mod units;
@@ -31,7 +32,9 @@ struct Verbosity {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Convert(convert::ConvertArgs),
+}
 
 /// What every command gets besides its own arguments.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,10 @@ pub fn main() -> ExitCode {
     exit::code_of(run(cli.command, context))
 }
 
-fn run(command: Command, _context: Context) -> anyhow::Result<()> {
-    match command {}
+fn run(command: Command, context: Context) -> anyhow::Result<()> {
+    match command {
+        Command::Convert(args) => convert::run(args, context),
+    }
 }
 
 fn start_logging(verbosity: &Verbosity) {

@@ -12,7 +12,7 @@ pub mod schema;
 mod table;
 mod writer;
 
-pub use encoding::{Encoding, L1_OBJECTS, ObjectKind, UnknownEncoding};
+pub use encoding::{Encoding, L1_OBJECTS, L1_PLACES, L1Event, ObjectKind, UnknownEncoding};
 pub use error::EventError;
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};

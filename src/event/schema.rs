@@ -98,7 +98,8 @@ impl EventSchema {
         let features: Vec<Feature> = json_metadata(schema, path, KEY_FEATURES)?;
         check_feature_count(path, &features, k)?;
         Ok(Self {
-            encoding: required_metadata(schema, path, KEY_ENCODING, "the name of the feature encoding")?.to_owned(),
+            encoding: required_metadata(schema, path, KEY_ENCODING, "the name of the feature encoding")?
+                .to_owned(),
             k,
             element,
             features,
@@ -136,6 +137,12 @@ impl EventSchema {
 #[must_use]
 pub fn label_field() -> Field {
     Field::new(LABEL, DataType::UInt8, false)
+}
+
+/// The optional `process` column's field.
+#[must_use]
+pub fn process_field() -> Field {
+    Field::new(PROCESS, DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), false)
 }
 
 fn check_version(schema: &Schema, path: &Path) -> Result<(), EventError> {
@@ -204,12 +211,7 @@ fn check_optional(
     check_column(schema, path, column, expected)
 }
 
-fn column_error(
-    path: &Path,
-    column: &'static str,
-    expected: String,
-    found: Option<&DataType>,
-) -> EventError {
+fn column_error(path: &Path, column: &'static str, expected: String, found: Option<&DataType>) -> EventError {
     EventError::Column {
         path: path.to_owned(),
         column,

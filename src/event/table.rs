@@ -356,8 +356,10 @@ fn inputs_of(
         expected: format!("FixedSizeList of {} {}", schema.k, schema.element),
         found: "another layout in this batch".to_owned(),
     };
-    let list: &FixedSizeListArray =
-        batch.column_by_name(INPUTS).and_then(|column| column.as_fixed_size_list_opt()).ok_or_else(missing)?;
+    let list: &FixedSizeListArray = batch
+        .column_by_name(INPUTS)
+        .and_then(|column| column.as_fixed_size_list_opt())
+        .ok_or_else(missing)?;
     let range = list.offset() * schema.k..(list.offset() + list.len()) * schema.k;
     let values = list.values();
     if let Some(item) = first_null(values.as_ref()) {

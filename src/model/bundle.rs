@@ -41,8 +41,8 @@ impl ModelBundle {
     /// [`ModelError::Io`] when there is none, [`ModelError::Card`] when it cannot be read or has unknown keys.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join(CARD_FILE);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let card: Card = toml::from_str(&text)
             .map_err(|error| ModelError::Card { path: path.clone(), reason: error.to_string() })?;
         check_card(&card, &path)?;
@@ -88,7 +88,12 @@ impl ModelBundle {
 /// SHA-256 of `bytes` as lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hex of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -129,7 +134,9 @@ fn checked_summary(bytes: &[u8], path: &Path, k: usize) -> Result<ModelSummary, 
         )));
     }
     if let Some(domain) = summary.other_domains.first() {
-        return Err(refuse(format!("operators of the domain `{domain}` are refused: only the standard ones run")));
+        return Err(refuse(format!(
+            "operators of the domain `{domain}` are refused: only the standard ones run"
+        )));
     }
     check_signature(&summary, k).map_err(refuse)?;
     Ok(summary)

@@ -4,6 +4,7 @@ mod bundle;
 mod card;
 mod error;
 
+pub(crate) use bundle::hex;
 pub use bundle::{CARD_FILE, Graph, ModelBundle, sha256_hex};
 pub use card::{Card, DataSource, Metrics, Precision, ScoreCard, SignalMetrics, Threshold, TrainingCard};
 pub use error::ModelError;
