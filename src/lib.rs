@@ -8,3 +8,4 @@ pub mod convert;
 pub mod durable;
 pub mod event;
 pub mod model;
+pub mod score;

@@ -23,6 +23,7 @@ import numpy as np
 
 matplotlib.use("svg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend has to be chosen first)
+from matplotlib.ticker import NullFormatter  # noqa: E402
 
 from trigsieve_samples import layout  # noqa: E402
 
@@ -149,6 +150,7 @@ def draw(axes, quantity: Quantity, samples, labels) -> None:
         axis.set_xlabel(quantity.name)
         if quantity.log_axis:
             axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
     # The other sample as a line, because shapes are hard to compare across panels.
     for axis, value, colour in zip(axes, reversed(values), reversed(COLOURS)):
         axis.stairs(np.histogram(value, edges)[0] / len(value), edges, color=colour)
@@ -171,7 +173,8 @@ def figure(samples, labels, title: str, path: Path) -> None:
         draw(pair, quantity, samples, labels)
     for unused in grid.flat[2 * len(chosen):]:
         unused.remove()
-    canvas.savefig(path, metadata={"Date": None})
+    # Without the date the same files give the same SVG.
+    canvas.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(canvas)
 
 
@@ -182,7 +185,7 @@ def main(argv=None) -> int:
     parser.add_argument("--labels", nargs=2, default=("first", "second"))
     parser.add_argument("--max-events", type=int, help="read only the first events")
     parser.add_argument("--table", type=Path, help="Markdown file (default: standard output)")
-    parser.add_argument("--figure", type=Path, help="SVG file")
+    parser.add_argument("--figure", type=Path, help="SVG file (or PNG, by its suffix)")
     arguments = parser.parse_args(argv)
     try:
         samples = [read(path, arguments.max_events)

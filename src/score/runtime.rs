@@ -82,7 +82,7 @@ pub(super) fn environment(asked_for: Option<&Path>) -> Result<&'static LoadedRun
 
 /// The environment and what it was loaded from.
 pub(super) struct LoadedRuntime {
-    pub(super) environment: std::sync::Arc<Environment>,
+    pub(super) environment: Environment,
     pub(super) library: RuntimeLibrary,
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from . import __version__, layout
+from .decays import ForcedDecays
 from .processes import BACKGROUNDS, COCKTAIL_PERMILLE, SIGNALS
 from .production import Request, ResumeError, produce
 from .showers import GeneratorError
@@ -52,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("background", parents=[common], help="the background cocktail")
     signal = commands.add_parser("signal", parents=[common], help="one signal")
     signal.add_argument("name", choices=[process.name for process in SIGNALS])
+    component = commands.add_parser("component", parents=[common],
+                                    help="one process of the background alone")
+    component.add_argument("name", choices=[process.name for process in BACKGROUNDS])
+    component.add_argument("--plain", action="store_true",
+                           help="wait for the leptons of heavy hadrons instead of forcing them: "
+                                "slow, for checks of the forced decays")
     commands.add_parser("list", help="the processes, and the cocktail")
     check = commands.add_parser("check", help="check that a file obeys the layout")
     check.add_argument("file", type=Path)
@@ -96,8 +103,9 @@ def make_file(arguments: argparse.Namespace) -> int:
     if output.exists() and not arguments.force:
         return fail(f"{output} exists; use --force to replace it", EXIT_USAGE)
     name = "background" if arguments.command == "background" else arguments.name
+    forced = None if getattr(arguments, "plain", False) else ForcedDecays()
     request = Request(name, arguments.events, arguments.seed, arguments.chunk_events,
-                      arguments.truth)
+                      arguments.truth, forced=forced)
     try:
         summary = produce(request, output, lambda text: print(text, file=sys.stderr, flush=True))
     except (GeneratorError, ResumeError, OSError) as error:

@@ -37,7 +37,8 @@ class Request:
     chunk_events: int
     truth: bool = False
     detector: Detector = field(default_factory=Detector)
-    forced: ForcedDecays = field(default_factory=ForcedDecays)
+    #: None: heavy hadrons decay in Pythia, and one waits for the leptons.
+    forced: ForcedDecays | None = field(default_factory=ForcedDecays)
     bank_decays: int = BANK_DECAYS
 
     @property
@@ -75,7 +76,7 @@ class Request:
             "pythia_process": {p.name: list(p.settings) for p in self.processes()},
             "detector": self.detector.settings(),
         }
-        if any(p.forced_species for p in self.processes()):
+        if self.forced and any(p.forced_species for p in self.processes()):
             settings["forced_decays"] = {"attempts": self.forced.attempts,
                                          "oversampling": self.forced.oversampling,
                                          "bank_decays_per_species": self.bank_decays}
@@ -108,10 +109,10 @@ def random_sources(seed: int, code: int, chunk: int) -> tuple[int, np.random.Gen
 def accepted_batches(request: Request, process: Process, chunk: int, wanted: int):
     """Yields (events, scattering numbers, hard scatterings generated) without end."""
     pythia_seed, rng = random_sources(request.seed, process.code, chunk)
-    undecayed = tuple(f"{code}:mayDecay = off" for code in process.forced_species)
+    species = process.forced_species if request.forced else ()
+    undecayed = tuple(f"{code}:mayDecay = off" for code in species)
     pythia = start_pythia((*COMMON_SETTINGS, *process.settings, *undecayed), pythia_seed)
-    bank = build_bank(process.forced_species, request.bank_decays) \
-        if process.forced_species else None
+    bank = build_bank(species, request.bank_decays) if species else None
     batch = min(max(4 * wanted, BATCH_MIN), BATCH_MAX)
     generated = 0
     while True:
