@@ -94,6 +94,7 @@ impl EventSchema {
         check_column(schema, path, BUNCH_CROSSING, &DataType::UInt64)?;
         check_optional(schema, path, LABEL, &DataType::UInt8)?;
         check_optional(schema, path, WEIGHT, &DataType::Float32)?;
+        check_process(schema, path)?;
         let (k, element) = inputs_type(schema, path)?;
         let features: Vec<Feature> = json_metadata(schema, path, KEY_FEATURES)?;
         check_feature_count(path, &features, k)?;
@@ -209,6 +210,16 @@ fn check_optional(
         return Ok(());
     }
     check_column(schema, path, column, expected)
+}
+
+fn check_process(schema: &Schema, path: &Path) -> Result<(), EventError> {
+    match schema.field_with_name(PROCESS).map(Field::data_type) {
+        Err(_) => Ok(()),
+        Ok(DataType::Dictionary(_, values)) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
+            Ok(())
+        }
+        Ok(found) => Err(column_error(path, PROCESS, "a dictionary of Utf8".to_owned(), Some(found))),
+    }
 }
 
 fn column_error(path: &Path, column: &'static str, expected: String, found: Option<&DataType>) -> EventError {
