@@ -1,0 +1,11 @@
+//! What a run leaves behind: the tagged events, the report, the latency files, in a folder of its own.
+
+mod folder;
+mod format;
+mod report;
+mod tagged;
+
+pub use folder::{FolderError, RunFolder};
+pub use format::{OutputFormat, TaggedWriter};
+pub use report::{DeadTime, EngineReport, LatencyReport, PathReport, RunReport, RunStatus};
+pub use tagged::{DECISION, LATENCY_NS, TaggedEvents, tagged_schema};
