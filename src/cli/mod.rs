@@ -2,6 +2,7 @@
 
 mod convert;
 mod exit;
+mod inspect;
 mod progress;
 mod units;
 
@@ -34,6 +35,7 @@ struct Verbosity {
 #[derive(Subcommand)]
 enum Command {
     Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
         Command::Convert(args) => convert::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
     }
 }
 

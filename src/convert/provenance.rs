@@ -1,12 +1,8 @@
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
-
-use sha2::{Digest, Sha256};
 
 use super::ConvertError;
 use crate::event::Source;
-use crate::model::hex;
+use crate::model::sha256_of_file;
 
 /// The provenance entry of an input: its name, sha256 and number of events. The file is read once, in pieces.
 pub(super) fn source_of(path: &Path, events: u64) -> Result<Source, ConvertError> {
@@ -17,16 +13,4 @@ pub(super) fn source_of(path: &Path, events: u64) -> Result<Source, ConvertError
         sha256: sha256_of_file(path).map_err(|source| ConvertError::Io { path: path.to_owned(), source })?,
         events,
     })
-}
-
-fn sha256_of_file(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            length => hasher.update(&piece[..length]),
-        }
-    }
 }

@@ -1,4 +1,6 @@
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -61,6 +63,17 @@ impl ModelBundle {
         &self.folder
     }
 
+    /// Compares every file with the card's sha256.
+    #[must_use]
+    pub fn files(&self) -> Vec<BundleFile> {
+        let check = |(name, expected): (&String, &String)| BundleFile {
+            name: name.clone(),
+            expected: expected.clone(),
+            found: sha256_of_file(&self.folder.join(name)).map_err(|error| error.to_string()),
+        };
+        self.card.files.iter().map(check).collect()
+    }
+
     /// Reads a graph, checks it against the card's sha256 and refuses what no runtime should see.
     ///
     /// # Errors
@@ -85,14 +98,48 @@ impl ModelBundle {
     }
 }
 
+/// A file of a bundle, compared with the card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleFile {
+    /// File name in the bundle.
+    pub name: String,
+    /// SHA-256 on the card, lower-case hex.
+    pub expected: String,
+    /// SHA-256 of the file, or why it cannot be read.
+    pub found: Result<String, String>,
+}
+
+impl BundleFile {
+    /// Whether the file is the one the card describes.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.found.as_ref() == Ok(&self.expected)
+    }
+}
+
 /// SHA-256 of `bytes` as lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Lower-case hex of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// SHA-256 of the file at `path` as lower-case hex. The file is read in pieces.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&piece[..length]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
