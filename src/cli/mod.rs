@@ -1,7 +1,9 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod convert;
 mod engine;
 mod exit;
+mod inspect;
 mod progress;
 mod replay;
 mod units;
@@ -34,6 +36,8 @@ struct Verbosity {
 
 #[derive(Subcommand)]
 enum Command {
+    Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
     Replay(replay::ReplayArgs),
 }
 
@@ -54,6 +58,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
+        Command::Convert(args) => convert::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
         Command::Replay(args) => replay::run(&args, context),
     }
 }

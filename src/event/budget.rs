@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use arrow_buffer::Buffer;
+use arrow_ipc::{Block, CompressionType, RecordBatch, root_as_message};
+
+use super::EventError;
+
+/// Decoded bytes that a compressed table may have for each byte of the file. Events, mostly zero padding,
+/// reach some 20.
+const MAX_EXPANSION: u64 = 256;
+/// On top, so that small files of constant columns pass.
+const ALLOWANCE_BYTES: u64 = 64 << 20;
+
+/// Bytes before the length of an encapsulated message: the continuation marker, absent in files before
+/// Arrow 0.15.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// What is left of the memory that decoding a file may take. Arrow allocates what a compressed buffer declares
+/// before it looks at its bytes, and a failed allocation aborts the process, so the declarations are added up
+/// first.
+pub(super) struct DecodeBudget<'a> {
+    path: &'a Path,
+    left: u64,
+}
+
+impl<'a> DecodeBudget<'a> {
+    pub(super) fn of_file(path: &'a Path, file_bytes: u64) -> Self {
+        Self { path, left: file_bytes.saturating_mul(MAX_EXPANSION).saturating_add(ALLOWANCE_BYTES) }
+    }
+
+    /// Accounts for a block before it is decoded. A block that cannot be parsed is left to the decoder to refuse.
+    pub(super) fn spend(&mut self, block: &Block, bytes: &Buffer) -> Result<(), EventError> {
+        let declared = declared_bytes(block, bytes).unwrap_or(0);
+        self.left = self.left.checked_sub(declared).ok_or_else(|| self.refuse(block, declared))?;
+        // Fails where the allocator would abort, for example under a memory limit.
+        let fits =
+            usize::try_from(declared).is_ok_and(|size| Vec::<u8>::new().try_reserve_exact(size).is_ok());
+        if fits { Ok(()) } else { Err(self.refuse(block, declared)) }
+    }
+
+    fn refuse(&self, block: &Block, declared: u64) -> EventError {
+        EventError::Format {
+            path: self.path.to_owned(),
+            reason: format!(
+                "a record batch that declares {declared} bytes when decoded; damaged, or too large"
+            ),
+            offset: u64::try_from(block.offset()).unwrap_or(0),
+        }
+    }
+}
+
+fn declared_bytes(block: &Block, bytes: &Buffer) -> Option<u64> {
+    let metadata_length = usize::try_from(block.metaDataLength()).ok()?;
+    let (metadata, body) = bytes.as_slice().split_at_checked(metadata_length)?;
+    let start = if metadata.starts_with(&CONTINUATION) { 8 } else { 4 };
+    let message = root_as_message(metadata.get(start..)?).ok()?;
+    let batch = match message.header_as_dictionary_batch() {
+        Some(dictionary) => dictionary.data()?,
+        None => message.header_as_record_batch()?,
+    };
+    buffers_total(&batch, body)
+}
+
+fn buffers_total(batch: &RecordBatch<'_>, body: &[u8]) -> Option<u64> {
+    let compressed = batch.compression().is_some_and(|compression| {
+        matches!(compression.codec(), CompressionType::LZ4_FRAME | CompressionType::ZSTD)
+    });
+    batch.buffers()?.iter().try_fold(0_u64, |total, buffer| {
+        let stored = u64::try_from(buffer.length()).ok()?;
+        let declared = if compressed && stored > 0 { prefix(body, buffer.offset())? } else { None };
+        Some(total.saturating_add(declared.unwrap_or(stored)))
+    })
+}
+
+/// The declared length before a compressed buffer; -1 there says that it is stored as it is.
+fn prefix(body: &[u8], offset: i64) -> Option<Option<u64>> {
+    let bytes = body.get(usize::try_from(offset).ok()?..)?.first_chunk()?;
+    Some(u64::try_from(i64::from_le_bytes(*bytes)).ok())
+}
