@@ -17,7 +17,8 @@ pub fn block_places(bytes: &[u8]) -> Vec<(usize, i64)> {
     let blocks = footer.recordBatches().into_iter().chain(footer.dictionaries()).flatten();
     blocks
         .map(|block| {
-            let pattern = [block.offset().to_le_bytes(), i64::from(block.metaDataLength()).to_le_bytes()].concat();
+            let pattern =
+                [block.offset().to_le_bytes(), i64::from(block.metaDataLength()).to_le_bytes()].concat();
             let place = bytes[start..].windows(16).position(|window| window == pattern).unwrap();
             (start + place, block.offset())
         })

@@ -68,7 +68,8 @@ fn no_column_leaves_the_map() {
         let columns = [
             rows.as_ptr_range().start.cast::<u8>()..rows.as_ptr_range().end.cast(),
             batch.event_ids().as_ptr_range().start.cast()..batch.event_ids().as_ptr_range().end.cast(),
-            batch.bunch_crossings().as_ptr_range().start.cast()..batch.bunch_crossings().as_ptr_range().end.cast(),
+            batch.bunch_crossings().as_ptr_range().start.cast()
+                ..batch.bunch_crossings().as_ptr_range().end.cast(),
         ];
         assert!(columns.iter().all(|column| map.start <= column.start && column.end <= map.end));
     }
@@ -78,7 +79,8 @@ fn no_column_leaves_the_map() {
 fn a_compressed_file_is_decoded() {
     for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
         let schema = plain_schema();
-        let bytes = file(&schema, &[batch(&schema, 0..4000), batch(&schema, 4000..4100)], options(64, Some(codec)));
+        let bytes =
+            file(&schema, &[batch(&schema, 0..4000), batch(&schema, 4000..4100)], options(64, Some(codec)));
         let table = Scratch::new().open(&bytes).unwrap();
         assert_same_events(&table, 0..4100);
         assert!(!table.is_zero_copy(), "{codec:?}");
@@ -200,7 +202,8 @@ fn a_wrong_schema_is_refused_with_both_sides() {
         let bytes = empty(changed(|fields, _| drop(fields.remove(index))));
         refused(&bytes, &[name, "no such column"]);
     }
-    let extra = |name: &'static str| empty(changed(|fields, _| fields.push(Field::new(name, DataType::Utf8, true))));
+    let extra =
+        |name: &'static str| empty(changed(|fields, _| fields.push(Field::new(name, DataType::Utf8, true))));
     refused(&extra("label"), &["label", "UInt8", "Utf8"]);
     refused(&extra("weight"), &["weight", "Float32", "Utf8"]);
     refused(&extra("process"), &["process", "dictionary of Utf8", "found Utf8"]);
