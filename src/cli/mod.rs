@@ -1,9 +1,11 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
 mod convert;
+mod engine;
 mod exit;
 mod inspect;
 mod progress;
+mod replay;
 mod units;
 
 use std::process::ExitCode;
@@ -36,6 +38,7 @@ struct Verbosity {
 enum Command {
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
+    Replay(replay::ReplayArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -57,6 +60,7 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
         Command::Convert(args) => convert::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
+        Command::Replay(args) => replay::run(&args, context),
     }
 }
 
