@@ -17,7 +17,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{DType, Dataset, File};
+use hdf5_pure::{DType, Dataset, File, Layout};
 
 use super::ConvertError;
 use crate::contain::contain;
@@ -115,6 +115,7 @@ impl Hdf5File {
         if let Some(chunk) = &chunk {
             self.check_plausible(name, chunk, element)?;
         }
+        self.check_allocated(name, &dataset, &shape)?;
         let row_values = row_shape.iter().product::<u64>();
         let window_rows = self.window_rows(name, chunk.as_deref(), rows, row_values * element)?;
         Ok(FloatRows { path: self.path.clone(), name, dataset, rows, row_values, window_rows, next: 0 })
@@ -147,6 +148,33 @@ impl Hdf5File {
         }
         let expected = format!("at most {most} bytes of data in a file of {} bytes", self.bytes);
         Err(self.layout(name, &expected, format!("a header that declares {bytes} bytes, shape {shape:?}")))
+    }
+
+    /// Refuses a data set that was never written in full: HDF5 reads what is missing as zeros, which here would
+    /// be events without any object.
+    fn check_allocated(
+        &self,
+        name: &'static str,
+        dataset: &Dataset,
+        shape: &[u64],
+    ) -> Result<(), ConvertError> {
+        let (expected, stored) = match checked(&self.path, name, || dataset.layout())? {
+            Layout::Chunked { chunk_shape, .. } => {
+                let expected =
+                    shape.iter().zip(&chunk_shape).map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
+                let stored = checked(&self.path, name, || dataset.chunks())?.len() as u64;
+                (expected.fold(1, u64::saturating_mul), stored)
+            }
+            Layout::Contiguous { address, .. } => {
+                (u64::from(!shape.contains(&0)), u64::from(address.is_some()))
+            }
+            _ => return Ok(()),
+        };
+        if stored >= expected {
+            return Ok(());
+        }
+        let found = format!("{stored}; was the file closed properly?");
+        Err(self.layout(name, &format!("{expected} stored chunks for shape {shape:?}"), found))
     }
 
     /// Rows per read: whole rows of chunks, so that every chunk is decoded once.

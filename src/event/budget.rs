@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use arrow_buffer::Buffer;
-use arrow_ipc::{Block, CompressionType, RecordBatch, root_as_message};
+use arrow_ipc::{Block, RecordBatch, root_as_message};
 
 use super::EventError;
 
@@ -28,22 +28,30 @@ impl<'a> DecodeBudget<'a> {
         Self { path, left: file_bytes.saturating_mul(MAX_EXPANSION).saturating_add(ALLOWANCE_BYTES) }
     }
 
-    /// Accounts for a block before it is decoded. A block that cannot be parsed is left to the decoder to refuse.
+    /// Accounts for a block before it is decoded.
+    ///
+    /// # Errors
+    /// [`EventError::Format`] when the block's header cannot be parsed or declares too much.
     pub(super) fn spend(&mut self, block: &Block, bytes: &Buffer) -> Result<(), EventError> {
-        let declared = declared_bytes(block, bytes).unwrap_or(0);
-        self.left = self.left.checked_sub(declared).ok_or_else(|| self.refuse(block, declared))?;
+        let declared = declared_bytes(block, bytes)
+            .ok_or_else(|| self.refuse(block, "a record batch with a damaged header".to_owned()))?;
+        let too_large = || {
+            let reason =
+                format!("a record batch that declares {declared} bytes when decoded; damaged, or too large");
+            self.refuse(block, reason)
+        };
+        let left = self.left.checked_sub(declared).ok_or_else(too_large)?;
         // Fails where the allocator would abort, for example under a memory limit.
-        let fits =
-            usize::try_from(declared).is_ok_and(|size| Vec::<u8>::new().try_reserve_exact(size).is_ok());
-        if fits { Ok(()) } else { Err(self.refuse(block, declared)) }
+        let size = usize::try_from(declared).map_err(|_| too_large())?;
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| too_large())?;
+        self.left = left;
+        Ok(())
     }
 
-    fn refuse(&self, block: &Block, declared: u64) -> EventError {
+    fn refuse(&self, block: &Block, reason: String) -> EventError {
         EventError::Format {
             path: self.path.to_owned(),
-            reason: format!(
-                "a record batch that declares {declared} bytes when decoded; damaged, or too large"
-            ),
+            reason,
             offset: u64::try_from(block.offset()).unwrap_or(0),
         }
     }
@@ -58,22 +66,21 @@ fn declared_bytes(block: &Block, bytes: &Buffer) -> Option<u64> {
         Some(dictionary) => dictionary.data()?,
         None => message.header_as_record_batch()?,
     };
-    buffers_total(&batch, body)
+    Some(buffers_total(&batch, body))
 }
 
-fn buffers_total(batch: &RecordBatch<'_>, body: &[u8]) -> Option<u64> {
-    let compressed = batch.compression().is_some_and(|compression| {
-        matches!(compression.codec(), CompressionType::LZ4_FRAME | CompressionType::ZSTD)
-    });
-    batch.buffers()?.iter().try_fold(0_u64, |total, buffer| {
-        let stored = u64::try_from(buffer.length()).ok()?;
-        let declared = if compressed && stored > 0 { prefix(body, buffer.offset())? } else { None };
-        Some(total.saturating_add(declared.unwrap_or(stored)))
-    })
+fn buffers_total(batch: &RecordBatch<'_>, body: &[u8]) -> u64 {
+    let compressed = batch.compression().is_some();
+    let declared = |offset: i64, length: i64| -> Option<u64> {
+        let bytes = body.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(length).ok()?)?;
+        if compressed { declared_length(bytes) } else { None }.or(Some(bytes.len() as u64))
+    };
+    // The decoder refuses a buffer that leaves the body, but may have come to the others before.
+    let buffers = batch.buffers().into_iter().flatten();
+    buffers.filter_map(|buffer| declared(buffer.offset(), buffer.length())).fold(0, u64::saturating_add)
 }
 
-/// The declared length before a compressed buffer; -1 there says that it is stored as it is.
-fn prefix(body: &[u8], offset: i64) -> Option<Option<u64>> {
-    let bytes = body.get(usize::try_from(offset).ok()?..)?.first_chunk()?;
-    Some(u64::try_from(i64::from_le_bytes(*bytes)).ok())
+/// The length before a compressed buffer; negative there says that it is stored as it is.
+fn declared_length(buffer: &[u8]) -> Option<u64> {
+    u64::try_from(i64::from_le_bytes(*buffer.first_chunk()?)).ok()
 }

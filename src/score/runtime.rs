@@ -92,10 +92,7 @@ fn load(asked_for: Option<&Path>) -> Result<LoadedRuntime, ScoreError> {
         reason: format!("{} (named by {}): {reason}", library.path.display(), library.named_by),
     };
     let builder = ort::init_from(&library.path).map_err(|error| failed(error.to_string()))?;
-    let environment = builder
-        .with_name("trigsieve")
-        .with_telemetry(false)
-        .build()
-        .map_err(|error| failed(error.to_string()))?;
+    let environment =
+        builder.with_name("trigsieve").with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
     Ok(LoadedRuntime { environment, library })
 }

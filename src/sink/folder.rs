@@ -42,9 +42,7 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// It holds a run already.
-    #[error(
-        "output folder {path}: holds a run already ({file}); name another one, or replace it with --force"
-    )]
+    #[error("output folder {path}: holds a run already ({file}); name another one, or replace it with --force")]
     Occupied {
         /// The folder.
         path: PathBuf,

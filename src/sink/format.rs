@@ -57,8 +57,7 @@ impl TaggedWriter {
         let file = AtomicFile::create(path).map_err(io)?;
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let writer =
-            ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
         Ok(Self::Parquet { writer: Box::new(writer), path: path.to_owned() })
     }
 

@@ -155,8 +155,7 @@ fn gather(
     dictionary: Option<&StringArray>,
     places: &[(usize, usize)],
 ) -> Result<ArrayRef, ArrowError> {
-    let arrays: Vec<&dyn Array> =
-        set.batches().map(|batch| batch.record_batch().column(column).as_ref()).collect();
+    let arrays: Vec<&dyn Array> = set.batches().map(|batch| batch.record_batch().column(column).as_ref()).collect();
     let gathered = interleave(&arrays, places)?;
     match dictionary {
         None => Ok(gathered),
