@@ -7,3 +7,4 @@ pub mod durable;
 pub mod event;
 pub mod model;
 pub mod score;
+pub mod statistics;
