@@ -5,6 +5,11 @@
 
 pub mod durable;
 pub mod event;
+pub mod latency;
 pub mod model;
+pub mod pipeline;
 pub mod score;
+pub mod sink;
+pub mod source;
 pub mod statistics;
+pub mod trigger;

@@ -156,6 +156,8 @@ def draw(axes, quantity: Quantity, samples, labels) -> None:
         axis.stairs(np.histogram(value, edges)[0] / len(value), edges, color=colour)
     if quantity.log_axis or quantity.discrete:
         axes[0].set_yscale("log")
+        # An error bar reaches 0 in a bin with one event, which a logarithm can't show.
+        axes[0].set_ylim(bottom=0.3 / max(map(len, values)))
     axes[0].set_ylabel("fraction of events")
 
 

@@ -1,7 +1,9 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod engine;
 mod exit;
 mod progress;
+mod replay;
 mod units;
 
 use std::process::ExitCode;
@@ -31,7 +33,9 @@ struct Verbosity {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Replay(replay::ReplayArgs),
+}
 
 /// What every command gets besides its own arguments.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +52,10 @@ pub fn main() -> ExitCode {
     exit::code_of(run(cli.command, context))
 }
 
-fn run(command: Command, _context: Context) -> anyhow::Result<()> {
-    match command {}
+fn run(command: Command, context: Context) -> anyhow::Result<()> {
+    match command {
+        Command::Replay(args) => replay::run(&args, context),
+    }
 }
 
 fn start_logging(verbosity: &Verbosity) {

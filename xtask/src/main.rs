@@ -1,2 +1,63 @@
-//! x
-fn main(){}
+//! The project's tasks: `cargo xtask demo|test|check|bench|setup`. Each sets up what it needs.
+
+mod demo;
+mod shell;
+mod venv;
+
+use anyhow::{Result, bail};
+use shell::{Step, cargo};
+
+const HELP: &str = "\
+usage: cargo xtask TASK
+
+  demo    build, and replay the bundled sample through a mock trigger
+  test    set up everything, and run all tests
+  check   format, clippy, tests of the engine, documentation
+  bench   compare the engine with its peers, interleaved, in one run
+  setup   the virtual environment with the pinned ONNX Runtime only";
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(shell::root())?;
+    match std::env::args().nth(1).as_deref() {
+        Some("demo") => demo::run(),
+        Some("test") => test(),
+        Some("check") => check(),
+        Some("bench") => bench(),
+        Some("setup") => venv::runtime(),
+        Some("help" | "--help" | "-h") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => bail!("no task `{other}`\n{HELP}"),
+        None => bail!("which task?\n{HELP}"),
+    }
+}
+
+/// All tests: Rust in the profile that users run, the rings under loom, then what only Python can tell.
+fn test() -> Result<()> {
+    venv::everything()?;
+    cargo(&["build", "--release", "--workspace"]).run()?;
+    cargo(&["test", "--release", "--workspace"]).run()?;
+    // A folder of its own: the flag changes the fingerprint of every crate.
+    cargo(&["test", "--release", "--lib", "--target-dir", "target/loom", "ring::loom_tests"])
+        .env("RUSTFLAGS", "--cfg loom")
+        .run()?;
+    venv::python(&["-m", "pytest", "-q", "tests/python", "samples/generator/tests"]).run()
+}
+
+fn check() -> Result<()> {
+    venv::runtime()?;
+    cargo(&["fmt", "--all", "--check"]).run()?;
+    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
+    cargo(&["test", "--release"]).run()?;
+    cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+fn bench() -> Result<()> {
+    venv::everything()?;
+    cargo(&["build", "--release"]).run()?;
+    cargo(&["build", "--release", "--bench", "bare_ort"]).run()?;
+    demo::prepare()?;
+    let python: Step = venv::python(&["benches/against_python.py"]);
+    python.run()
+}

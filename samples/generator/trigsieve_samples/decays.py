@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .detector import ELECTRON, MUON, Detector, is_visible, lepton_eta_max, relative_isolation
+from .detector import ELECTRON, MUON, Detector, lepton_eta_max, relative_isolation
 from .particles import Particles, index_runs, merge
 from .processes import COMMON_SETTINGS
 from .showers import start_pythia

@@ -1,0 +1,410 @@
+//! `trigsieve replay`: events through a mock trigger.
+
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use trigsieve::event::EventTable;
+use trigsieve::latency::{write_hgrm, write_hlog};
+use trigsieve::model::ModelBundle;
+use trigsieve::pipeline::{Outcome, Overload, ReplayPlan, Span, Stop, replay};
+use trigsieve::score::{Scorer, ScorerFactory};
+use trigsieve::sink::{
+    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport, RunStatus,
+    SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
+};
+use trigsieve::source::{Clock, EventSet, FillingScheme};
+use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
+
+use super::Context;
+use super::engine::EngineArgs;
+use super::exit::usage;
+use super::progress::events_bar;
+use super::units::RateHz;
+
+/// Rate of the LHC's bunch clock: one crossing in 25 ns.
+const BUNCH_CLOCK_HZ: f64 = 40e6;
+/// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
+const BATCH: usize = 1024;
+/// Largest `--batch`: more adds latency and memory, no throughput.
+const MAX_BATCH: usize = 65_536;
+
+/// Replay events through a mock trigger: score, decide, write what is accepted, measure every decision.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: at the LHC's rate, keep what passes the menu, drop what cannot be looked at in time\n  \
+    trigsieve replay events.arrow --model models/l1_ae --menu menu.toml --rate 40MHz --overload drop -o out")]
+pub struct ReplayArgs {
+    /// Event tables, in order.
+    #[arg(required = true, value_name = "EVENTS")]
+    events: Vec<PathBuf>,
+    /// Model bundles, separated by commas.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "BUNDLE")]
+    model: Vec<PathBuf>,
+    /// Folder for the tagged events, the run report and the latency files.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Replace a run that the folder already holds.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    selection: Selection,
+    /// Rate of the input for --target-rate; by default the rate of the clock.
+    #[arg(long, requires = "target_rate", value_name = "RATE")]
+    input_rate: Option<RateHz>,
+    /// Arrival of events: 40MHz, 100kHz, ... or `max`, as fast as it goes.
+    #[arg(long, default_value = "max", value_parser = parse_rate, value_name = "RATE")]
+    rate: ClockRate,
+    /// Bunch slots (BCID 0-3563) that collide, one or a range a line; with --rate 40MHz.
+    #[arg(long, value_name = "FILE")]
+    filling_scheme: Option<PathBuf>,
+    /// What happens to events that find no room: `block` stalls the clock, `drop` counts dead time.
+    #[arg(long, value_enum, default_value_t = OverloadArg::Block)]
+    overload: OverloadArg,
+    /// Worker threads, each with a scorer of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: u16,
+    /// Most events that a scorer gets at once; on a clock fewer, if fewer have arrived.
+    #[arg(long, default_value_t = BATCH, value_name = "N")]
+    batch: usize,
+    /// Bind the source to the first core and the workers to the next ones.
+    #[arg(long)]
+    pin: bool,
+    /// Go over the events this many times.
+    #[arg(long, default_value_t = 1, conflicts_with = "duration", value_name = "N")]
+    repeat: u64,
+    /// Go over the events again and again for this long, such as 10s or 2m.
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    duration: Option<Duration>,
+    /// File format of the tagged events.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Arrow)]
+    format: OutputFormat,
+}
+
+/// Where the thresholds come from: exactly one of them.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Selection {
+    /// Trigger menu with paths, thresholds and prescales.
+    #[arg(long, value_name = "FILE")]
+    menu: Option<PathBuf>,
+    /// Accept an event when a model's score is at least this.
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    threshold: Option<f32>,
+    /// Take the thresholds of the models' cards for this rate of accepted background events.
+    #[arg(long, value_name = "RATE")]
+    target_rate: Option<RateHz>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OverloadArg {
+    Block,
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ClockRate {
+    Max,
+    Hz(f64),
+}
+
+fn parse_rate(text: &str) -> Result<ClockRate, String> {
+    if text == "max" { Ok(ClockRate::Max) } else { text.parse().map(|RateHz(hz)| ClockRate::Hz(hz)) }
+}
+
+/// Everything a run needs, opened and checked: nothing is written before this exists.
+struct Resolved {
+    set: EventSet,
+    bundles: Vec<ModelBundle>,
+    factories: Vec<ScorerFactory>,
+    paths: Vec<ResolvedPath>,
+    menu: Menu,
+    plan: ReplayPlan,
+    workers: usize,
+}
+
+/// Runs the command.
+pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
+    let resolved = resolve(args)?;
+    let folder = RunFolder::claim(&args.output, args.force)?;
+    let scorers = make_scorers(&resolved)?;
+    let description = scorers.first().and_then(|of| of.first()).map(|scorer| scorer.describe());
+    let names = model_names(&resolved.bundles);
+    let schema = tagged_schema(resolved.set.tables()[0].arrow_schema(), &names);
+    let writer = TaggedWriter::create(args.format, &folder.file(args.format.file()), schema.clone())?;
+    let prescaler = Prescaler::new(&resolved.paths);
+    let mut sink = TaggedEvents::new(&resolved.set, prescaler, writer, schema, names.len())?;
+
+    let stop = Stop::default();
+    stop_on_signals(&stop)?;
+    let started = SystemTime::now();
+    let bar = events_bar(context, expected_events(&resolved), "replay");
+    let decider = Decider::new(&resolved.paths);
+    let mut outcome =
+        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| bar.set_position(events))?;
+    bar.finish_and_clear();
+
+    let (paths, tagged) = match sink.finish() {
+        Ok((prescaler, tagged)) => (prescaler.counters().to_vec(), tagged),
+        Err(error) => {
+            outcome.error.get_or_insert(error);
+            (Prescaler::new(&resolved.paths).counters().to_vec(), 0)
+        }
+    };
+    let engine = engine_report(args, &resolved, description.unwrap_or_default());
+    let report = report(args, &resolved, &outcome, engine, (&paths, tagged));
+    leave_behind(&folder, &resolved, &outcome, &report, started)?;
+    if !context.quiet {
+        println!("{}", table::of(&report));
+    }
+    verdict(&outcome)
+}
+
+/// Anything but a complete, balanced run is an error to the caller.
+fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
+    if let Some(error) = &outcome.error {
+        anyhow::bail!("the run failed: {error}");
+    }
+    outcome.counters.check(true)?;
+    if outcome.interrupted {
+        anyhow::bail!("interrupted: what had been offered was decided and written, run.json says how far it came");
+    }
+    Ok(())
+}
+
+fn resolve(args: &ReplayArgs) -> anyhow::Result<Resolved> {
+    let clock = clock(args)?;
+    check_usage(args, &clock)?;
+    let set = EventSet::open(&args.events)?;
+    let bundles = args.model.iter().map(|folder| ModelBundle::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    check_models(&bundles, set.tables())?;
+    let spec = args.engine.spec();
+    let factories = bundles.iter().map(|bundle| spec.load(bundle)).collect::<Result<Vec<_>, _>>()?;
+    let menu = menu(args, &bundles, &clock)?;
+    let paths = menu.resolve(&bundles, spec.precision)?;
+    let plan = ReplayPlan {
+        clock,
+        overload: overload(args.overload),
+        span: args.duration.map_or(Span::Passes(args.repeat), Span::Time),
+        batch: args.batch,
+        pin: args.pin,
+    };
+    Ok(Resolved { set, bundles, factories, paths, menu, plan, workers: usize::from(args.workers) })
+}
+
+fn overload(typed: OverloadArg) -> Overload {
+    match typed {
+        OverloadArg::Block => Overload::Block,
+        OverloadArg::Drop => Overload::Drop,
+    }
+}
+
+fn clock(args: &ReplayArgs) -> anyhow::Result<Clock> {
+    match (args.rate, &args.filling_scheme) {
+        (ClockRate::Max, None) => Ok(Clock::Unpaced),
+        (ClockRate::Hz(hz), None) => Ok(Clock::fixed(hz)),
+        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => Ok(Clock::Filled(FillingScheme::read(path)?)),
+        (_, Some(_)) => Err(usage("--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz")),
+    }
+}
+
+fn check_usage(args: &ReplayArgs, clock: &Clock) -> anyhow::Result<()> {
+    if args.batch == 0 || args.batch > MAX_BATCH {
+        return Err(usage(format!("--batch {} is not from 1 to {MAX_BATCH}", args.batch)));
+    }
+    if args.repeat == 0 {
+        return Err(usage("--repeat 0 asks for nothing"));
+    }
+    if args.duration.is_some_and(|time| time.is_zero()) {
+        return Err(usage("--duration 0 asks for nothing"));
+    }
+    if args.overload == OverloadArg::Drop && !clock.is_paced() {
+        return Err(usage("--overload drop needs a clock: at --rate max every event would be late"));
+    }
+    if args.selection.threshold.is_some_and(|threshold| threshold.is_nan()) {
+        return Err(usage("--threshold NaN accepts nothing and rejects nothing"));
+    }
+    Ok(())
+}
+
+fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Result<()> {
+    for (index, bundle) in bundles.iter().enumerate() {
+        let card = bundle.card();
+        if bundles[..index].iter().any(|other| other.card().name == card.name) {
+            return Err(usage(format!("two bundles are named `{}`: their scores would share a column", card.name)));
+        }
+        for table in tables {
+            table.expect(&format!("the model {}", bundle.folder().display()), &card.encoding, card.inputs)?;
+        }
+    }
+    Ok(())
+}
+
+fn menu(args: &ReplayArgs, bundles: &[ModelBundle], clock: &Clock) -> anyhow::Result<Menu> {
+    let names = model_names(bundles);
+    match (&args.selection.menu, args.selection.threshold, args.selection.target_rate) {
+        (Some(path), ..) => Ok(Menu::load(path)?),
+        (_, Some(threshold), _) => Ok(Menu::of_threshold(&names, threshold)),
+        (.., Some(RateHz(target_hz))) => {
+            let input_hz = args.input_rate.map(|RateHz(hz)| hz).or(clock.rate_hz()).ok_or_else(|| {
+                usage("--target-rate is a share of the input rate: give --rate or --input-rate")
+            })?;
+            Ok(Menu::of_target_rate(&names, target_hz, input_hz))
+        }
+        _ => Err(usage("give one of --menu, --threshold and --target-rate")),
+    }
+}
+
+fn make_scorers(resolved: &Resolved) -> anyhow::Result<Vec<Vec<Box<dyn Scorer>>>> {
+    let of_a_worker = || resolved.factories.iter().map(ScorerFactory::scorer).collect::<Result<Vec<_>, _>>();
+    Ok((0..resolved.workers).map(|_| of_a_worker()).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn model_names(bundles: &[ModelBundle]) -> Vec<String> {
+    bundles.iter().map(|bundle| bundle.card().name.clone()).collect()
+}
+
+/// The first signal stops the run in order, the second ends the process.
+fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || {
+        if stop.was_interrupted() {
+            std::process::exit(1);
+        }
+        stop.interrupt();
+    })
+    .context("signal handler")
+}
+
+fn expected_events(resolved: &Resolved) -> u64 {
+    match resolved.plan.span {
+        Span::Passes(passes) => resolved.set.len().saturating_mul(passes),
+        Span::Time(time) => {
+            let rate_hz = resolved.plan.clock.rate_hz().unwrap_or(0.0);
+            (time.as_secs_f64() * rate_hz) as u64
+        }
+    }
+}
+
+fn engine_report(args: &ReplayArgs, resolved: &Resolved, description: String) -> EngineReport {
+    let spec = args.engine.spec();
+    let models = model_names(&resolved.bundles)
+        .into_iter()
+        .zip(resolved.factories.iter().map(|factory| factory.sha256().to_owned()))
+        .collect();
+    EngineReport {
+        name: spec.engine.name().to_owned(),
+        description,
+        precision: spec.precision.name().to_owned(),
+        models,
+    }
+}
+
+fn report(
+    args: &ReplayArgs,
+    resolved: &Resolved,
+    outcome: &Outcome,
+    engine: EngineReport,
+    (paths, tagged): (&[PathCounter], u64),
+) -> RunReport {
+    let counters = &outcome.counters;
+    let wall_seconds = outcome.wall.as_secs_f64();
+    let per_second = |events: u64| if wall_seconds > 0.0 { events as f64 / wall_seconds } else { 0.0 };
+    let clock = &resolved.plan.clock;
+    // On a clock the rate of a path is its share of the scheduled rate: the wall time also has the drain.
+    let rate_hz = |events: u64| match clock.rate_hz() {
+        Some(rate_hz) => rate_hz * events as f64 / counters.events_in.max(1) as f64,
+        None => per_second(events),
+    };
+    let path_report = |(path, counter): (&ResolvedPath, &PathCounter)| PathReport {
+        name: path.name.clone(),
+        bit: path.bit,
+        model: resolved.bundles[path.model_index].card().name.clone(),
+        threshold: path.threshold,
+        prescale: counter.prescale,
+        passed: counter.passed,
+        accepted: counter.accepted,
+        rate_hz: rate_hz(counter.accepted),
+    };
+    RunReport {
+        status: status(outcome),
+        error: outcome.error.as_ref().map(ToString::to_string),
+        events_in: counters.events_in,
+        events_scored: counters.events_scored,
+        events_dropped: counters.into(),
+        events_invalid: counters.events_invalid,
+        events_tagged: tagged,
+        events_accepted: resolved.paths.iter().zip(paths).map(path_report).collect(),
+        counters_add_up: counters.check(outcome.error.is_none()).is_ok(),
+        wall_seconds,
+        source_seconds: outcome.source_time.as_secs_f64(),
+        throughput_hz: per_second(counters.events_scored),
+        scheduled_rate_hz: clock.rate_hz(),
+        dead_time: DeadTime::of(counters),
+        latency_ns: LatencyReport::of(outcome, clock),
+        engine,
+        setup: setup_report(args, resolved, outcome),
+        version: env!("CARGO_PKG_VERSION"),
+        command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        host: HostReport::here(),
+    }
+}
+
+fn setup_report(args: &ReplayArgs, resolved: &Resolved, outcome: &Outcome) -> SetupReport {
+    SetupReport {
+        workers: resolved.workers,
+        batch: resolved.plan.batch,
+        overload: match resolved.plan.overload {
+            Overload::Block => "block",
+            Overload::Drop => "drop",
+        },
+        pinned: args.pin,
+        wait: format!("{:?}", outcome.wait).to_lowercase(),
+        zero_copy: resolved.set.tables().iter().all(EventTable::is_zero_copy),
+    }
+}
+
+fn status(outcome: &Outcome) -> RunStatus {
+    match (&outcome.error, outcome.interrupted) {
+        (Some(_), _) => RunStatus::Failed,
+        (None, true) => RunStatus::Interrupted,
+        (None, false) => RunStatus::Complete,
+    }
+}
+
+/// Writes everything but the tagged events. The report comes last: a folder with `run.json` is a finished one.
+fn leave_behind(
+    folder: &RunFolder,
+    resolved: &Resolved,
+    outcome: &Outcome,
+    report: &RunReport,
+    started: SystemTime,
+) -> anyhow::Result<()> {
+    let latencies = &outcome.latencies;
+    write_hgrm(&latencies.decision, &folder.file("latency.hgrm"))?;
+    write_hlog(&[("", &latencies.decision)], started, outcome.wall, &folder.file("latency.hlog"))?;
+    let stages = [("queue", &latencies.queue), ("score", &latencies.score), ("handover", &outcome.handover)];
+    write_hlog(&stages, started, outcome.wall, &folder.file("latency-stages.hlog"))?;
+    plot(folder, outcome, report)?;
+    resolved.menu.save(&folder.file("menu.toml"))?;
+    let path = folder.file("run.json");
+    report.write(&path).with_context(|| path.display().to_string())
+}
+
+fn plot(folder: &RunFolder, outcome: &Outcome, report: &RunReport) -> anyhow::Result<()> {
+    let latencies = &outcome.latencies;
+    let curves = [
+        (report.latency_ns.kind, &latencies.decision),
+        ("queue", &latencies.queue),
+        ("score", &latencies.score),
+        ("hand-over", &outcome.handover),
+    ];
+    let measured: Vec<_> = curves.into_iter().filter(|(_, histogram)| !histogram.is_empty()).collect();
+    let path: &Path = &folder.file("latency.svg");
+    let _ = (measured, path);
+    Ok(())
+}

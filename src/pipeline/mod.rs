@@ -1,0 +1,43 @@
+//! The pipeline: a source on the bunch clock, workers with a scorer each, a sink, and rings between them.
+//!
+//! One direction; what travels is a descriptor of rows. Every buffer is allocated before the first event. Stages
+//! end by dropping their ring ends: the next one drains what is left and follows.
+
+mod block;
+mod counters;
+mod error;
+mod replay;
+pub mod ring;
+mod source;
+mod stop;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod wait;
+mod worker;
+
+pub use block::{Accepted, DecidedBlock};
+pub use counters::{Counters, DropCause, Unbalanced};
+pub use error::PipelineError;
+pub use replay::{Outcome, ReplayPlan, Span, replay};
+pub use stop::Stop;
+pub use wait::{WaitStrategy, Waiter};
+
+/// What to do with events that find every worker's queue full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// Stall the source: nothing is lost, latency grows.
+    #[default]
+    Block,
+    /// Drop and count what the derandomising buffer cannot hold: the clock never stalls.
+    Drop,
+}
+
+/// Where a block of decided events goes, in event order.
+pub trait Sink: Send {
+    /// Takes the accepted events of one block. May be slow: the workers go on until their blocks run out.
+    ///
+    /// # Errors
+    /// When the events cannot be kept; the run then stops.
+    fn accept(&mut self, block: &DecidedBlock) -> Result<(), PipelineError>;
+}

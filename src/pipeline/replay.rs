@@ -1,0 +1,343 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::block::DecidedBlock;
+use super::counters::Counters;
+use super::ring::{Consumer, Producer, ring};
+use super::source::Source;
+pub use super::source::Span;
+use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};
+use super::{Overload, PipelineError, Sink, Stop, WaitStrategy};
+use crate::latency::{StageLatencies, histogram};
+use crate::score::Scorer;
+use crate::source::{Clock, EventSet};
+use crate::trigger::Decider;
+
+/// Decided events that wait for the sink, a worker: some 1.6 ms at 40 MHz.
+const UNDELIVERED_EVENTS: usize = 65_536;
+/// Descriptors in a worker's queue when paced. Few: what waits beyond them waits at the source, where it becomes one
+/// larger batch instead of many small ones.
+const PACED_QUEUE: usize = 8;
+/// A pause of a stage whose neighbour buffers for longer.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// How to replay.
+#[derive(Clone, Debug)]
+pub struct ReplayPlan {
+    /// When events arrive.
+    pub clock: Clock,
+    /// What happens to those that find no room.
+    pub overload: Overload,
+    /// How far the run goes.
+    pub span: Span,
+    /// Most events that a scorer gets at once.
+    pub batch: usize,
+    /// Whether the source and the workers are bound to cores: the source to the first, the workers to the next ones.
+    pub pin: bool,
+}
+
+/// What a run leaves behind, besides what its sink kept.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Counts of all stages.
+    pub counters: Counters,
+    /// Latencies of all workers.
+    pub latencies: StageLatencies,
+    /// From decision to the sink, an event of a block each.
+    pub handover: Histogram<u64>,
+    /// From the first event's schedule to the end of the last stage.
+    pub wall: Duration,
+    /// From the start until the source offered its last event.
+    pub source_time: Duration,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+    /// The first error, if a stage failed.
+    pub error: Option<PipelineError>,
+    /// How the workers waited.
+    pub wait: WaitStrategy,
+}
+
+/// Replays `set` on the plan's clock through one worker per entry of `scorers` (a scorer a model) into `sink`.
+/// `progress` is told the number of decided events now and then.
+///
+/// Everything is joined when it returns, also after a failure: the outcome has the error and the counts.
+///
+/// # Errors
+/// Before any event is offered: when a scorer fails its warm-up, or a thread cannot be pinned.
+pub fn replay(
+    set: &EventSet,
+    plan: &ReplayPlan,
+    decider: &Decider,
+    scorers: Vec<Vec<Box<dyn Scorer>>>,
+    sink: &mut dyn Sink,
+    stop: &Stop,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Outcome, PipelineError> {
+    let wait = worker_wait(plan, scorers.len());
+    if set.is_empty() {
+        return Ok(nothing(wait));
+    }
+    let blocks = (UNDELIVERED_EVENTS / plan.batch).clamp(16, 4096);
+    let queue_depth = if plan.clock.is_paced() { PACED_QUEUE } else { blocks };
+    let mut queues = Vec::new();
+    let mut sink_rings = Vec::new();
+    let mut workers = Vec::new();
+    for (index, scorers) in scorers.into_iter().enumerate() {
+        let (queue, ends, sink_ends) = rings_of((queue_depth, blocks), plan.batch, scorers.len());
+        let mut worker =
+            Worker::new(index, set, &plan.clock, decider.clone(), scorers, ends, (plan.batch, wait));
+        worker.warm_up()?;
+        queues.push(queue);
+        sink_rings.push(sink_ends);
+        workers.push(worker);
+    }
+    let source_wait = if plan.clock.is_paced() { wait } else { WaitStrategy::Park(PAUSE) };
+    let mut source = Source {
+        set,
+        clock: &plan.clock,
+        overload: plan.overload,
+        span: plan.span,
+        batch: plan.batch as u64,
+        wait: source_wait,
+        queues,
+    };
+
+    let ready = Barrier::new(workers.len() + 2);
+    let start = StartTime::default();
+    std::thread::scope(|scope| {
+        let shared = Shared { ready: &ready, start: &start, stop, pin: plan.pin };
+        let workers: Vec<_> =
+            workers.into_iter().enumerate().map(|(index, worker)| spawn_worker(scope, index, worker, shared)).collect();
+        let sink = scope.spawn(move || {
+            shared.ready.wait();
+            Ordered::new(sink_rings, shared.start.get()).run(sink, stop, progress)
+        });
+        pin(plan.pin, 0, "source", stop);
+        start.set();
+        ready.wait();
+        let source_tally = source.run(start.get(), stop);
+        drop(source);
+        let mut outcome = nothing(wait);
+        outcome.counters.merge(&source_tally.counters);
+        outcome.source_time = source_tally.elapsed;
+        for (index, worker) in workers.into_iter().enumerate() {
+            match worker.join() {
+                Ok(tally) => {
+                    outcome.counters.merge(&tally.counters);
+                    outcome.latencies.merge(&tally.latencies);
+                }
+                Err(panic) => stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
+            }
+        }
+        match sink.join() {
+            Ok(tally) => {
+                outcome.counters.events_delivered = tally.delivered;
+                outcome.handover = tally.handover;
+            }
+            Err(panic) => stop.fail(panicked("the sink", panic.as_ref())),
+        }
+        outcome.wall = start.get().elapsed();
+        outcome.interrupted = stop.was_interrupted();
+        outcome.error = stop.take_error();
+        Ok(outcome)
+    })
+}
+
+/// The start of the clock: set once, before the barrier lets the stages go.
+#[derive(Default)]
+struct StartTime(std::sync::OnceLock<Instant>);
+
+impl StartTime {
+    fn set(&self) {
+        self.0.get_or_init(Instant::now);
+    }
+
+    fn get(&self) -> Instant {
+        *self.0.get_or_init(Instant::now)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    ready: &'a Barrier,
+    start: &'a StartTime,
+    stop: &'a Stop,
+    pin: bool,
+}
+
+fn nothing(wait: WaitStrategy) -> Outcome {
+    Outcome {
+        counters: Counters::default(),
+        latencies: StageLatencies::default(),
+        handover: histogram(),
+        wall: Duration::ZERO,
+        source_time: Duration::ZERO,
+        interrupted: false,
+        error: None,
+        wait,
+    }
+}
+
+/// A worker spins while every spinning stage has a core, else it gives way; unpaced, it gives way too, because the
+/// source keeps its queue full.
+fn worker_wait(plan: &ReplayPlan, workers: usize) -> WaitStrategy {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match plan.clock.is_paced() {
+        true if workers < cores => WaitStrategy::Spin,
+        true => WaitStrategy::Yield,
+        false => WaitStrategy::Park(PAUSE),
+    }
+}
+
+type SinkEnds = (Consumer<Box<DecidedBlock>>, Producer<Box<DecidedBlock>>);
+
+/// The three rings of a worker, with its blocks already waiting in the free one.
+fn rings_of(
+    (queue_depth, blocks): (usize, usize),
+    batch: usize,
+    models: usize,
+) -> (Producer<super::source::Descriptor>, WorkerRings, SinkEnds) {
+    let (queue, descriptors) = ring(queue_depth);
+    let (decided, to_sink) = ring(blocks);
+    let (mut returned, free) = ring(blocks);
+    while returned.has_room() {
+        // There is room, and both ends are here.
+        let _ = returned.push(Box::new(DecidedBlock::with_capacity(batch, models)));
+    }
+    (queue, WorkerRings { descriptors, free, decided }, (to_sink, returned))
+}
+
+fn spawn_worker<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    index: usize,
+    mut worker: Worker<'env>,
+    shared: Shared<'env>,
+) -> ScopedJoinHandle<'scope, WorkerTally> {
+    scope.spawn(move || {
+        pin(shared.pin, index + 1, "worker", shared.stop);
+        shared.ready.wait();
+        let start = shared.start.get();
+        // A panic must not lose the counts: it fails the run, and the second call drains the queue.
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(start, shared.stop)));
+        if let Err(panic) = outcome {
+            shared.stop.fail(panicked(&format!("worker {index}"), panic.as_ref()));
+            worker.abandon();
+            worker.run(start, shared.stop);
+        }
+        worker.finish()
+    })
+}
+
+fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> PipelineError {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    PipelineError::Panic { stage: stage.to_owned(), message }
+}
+
+/// Binds the calling thread to the core of this number among those the process may use.
+fn pin(wanted: bool, number: usize, stage: &str, stop: &Stop) {
+    if !wanted {
+        return;
+    }
+    let bound = rustix::thread::sched_getaffinity(None).and_then(|allowed| {
+        let cores: Vec<usize> =
+            (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cores[number % cores.len()]);
+        rustix::thread::sched_setaffinity(None, &set)
+    });
+    if let Err(error) = bound {
+        stop.fail(PipelineError::Thread { stage: format!("{stage}: cannot be pinned"), source: error.into() });
+    }
+}
+
+/// What the sink's thread leaves behind.
+struct SinkTally {
+    delivered: u64,
+    handover: Histogram<u64>,
+}
+
+/// Brings the workers' blocks back into the order of events.
+struct Ordered {
+    rings: Vec<SinkEnds>,
+    /// The oldest block of each worker, if it was looked at and was not yet due.
+    heads: Vec<Option<Box<DecidedBlock>>>,
+    next: u64,
+    start: Instant,
+    tally: SinkTally,
+}
+
+impl Ordered {
+    fn new(rings: Vec<SinkEnds>, start: Instant) -> Self {
+        let heads = rings.iter().map(|_| None).collect();
+        let tally = SinkTally { delivered: 0, handover: histogram() };
+        Self { rings, heads, next: 0, start, tally }
+    }
+
+    /// Feeds `sink` until every worker is gone and everything was delivered, or the sink fails.
+    fn run(mut self, sink: &mut dyn Sink, stop: &Stop, progress: &(dyn Fn(u64) + Sync)) -> SinkTally {
+        let waiter = WaitStrategy::Park(PAUSE).waiter();
+        loop {
+            let Some((worker, block)) = self.next_block() else {
+                if self.is_finished() {
+                    progress(self.tally.delivered);
+                    return self.tally;
+                }
+                progress(self.tally.delivered);
+                waiter.wait();
+                continue;
+            };
+            waiter.reset();
+            if let Err(error) = self.deliver(&block, sink) {
+                stop.fail(error);
+                return self.tally;
+            }
+            // A worker that is gone needs no blocks any more.
+            let _ = self.rings[worker].1.push(block);
+        }
+    }
+
+    fn deliver(&mut self, block: &DecidedBlock, sink: &mut dyn Sink) -> Result<(), PipelineError> {
+        let events = u64::from(block.run.len);
+        let handover_ns = nanoseconds_since(self.start).saturating_sub(block.decided_ns);
+        self.tally.handover.saturating_record_n(handover_ns, events);
+        sink.accept(block)?;
+        self.tally.delivered += events;
+        Ok(())
+    }
+
+    /// The block of the next sequence number, with its worker. After a failure numbers are missing for good; then
+    /// the smallest that is there comes next, once every worker is gone.
+    fn next_block(&mut self) -> Option<(usize, Box<DecidedBlock>)> {
+        for (head, (decided, _)) in self.heads.iter_mut().zip(&mut self.rings) {
+            if head.is_none() {
+                *head = decided.pop();
+            }
+        }
+        let sequence = |head: &Option<Box<DecidedBlock>>| head.as_ref().map(|block| block.sequence);
+        let (worker, first) = self
+            .heads
+            .iter()
+            .enumerate()
+            .filter_map(|(worker, head)| Some((worker, sequence(head)?)))
+            .min_by_key(|&(_, sequence)| sequence)?;
+        if first != self.next && !self.gap_is_final() {
+            return None;
+        }
+        self.next = first + 1;
+        self.heads[worker].take().map(|block| (worker, block))
+    }
+
+    /// Whether no block can come any more that is not in `heads`.
+    fn gap_is_final(&mut self) -> bool {
+        self.heads.iter().zip(&mut self.rings).all(|(head, (decided, _))| head.is_some() || decided.is_finished())
+    }
+
+    fn is_finished(&mut self) -> bool {
+        self.heads.iter().all(Option::is_none) && self.rings.iter_mut().all(|(decided, _)| decided.is_finished())
+    }
+}

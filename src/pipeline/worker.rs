@@ -1,0 +1,220 @@
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+
+use super::block::DecidedBlock;
+use super::counters::{Counters, DropCause};
+use super::ring::{Consumer, Producer, PushError};
+use super::source::Descriptor;
+use super::{PipelineError, Stop, WaitStrategy};
+use crate::event::{Rows, Values};
+use crate::latency::StageLatencies;
+use crate::score::{ScoreError, Scorer};
+use crate::source::{Clock, EventSet};
+use crate::trigger::{Decider, INVALID_BIT};
+
+/// A worker's ends of its rings.
+pub(super) struct WorkerRings {
+    pub(super) descriptors: Consumer<Descriptor>,
+    pub(super) free: Consumer<Box<DecidedBlock>>,
+    pub(super) decided: Producer<Box<DecidedBlock>>,
+}
+
+/// What a worker leaves behind.
+#[derive(Default)]
+pub(super) struct WorkerTally {
+    pub(super) counters: Counters,
+    pub(super) latencies: StageLatencies,
+}
+
+/// Scores and decides, one run of events after the other. Its loop allocates nothing: scores, blocks and
+/// histograms are there before the first event.
+pub(super) struct Worker<'a> {
+    index: usize,
+    set: &'a EventSet,
+    clock: &'a Clock,
+    decider: Decider,
+    scorers: Vec<Box<dyn Scorer>>,
+    /// One buffer a model, `batch` scores each.
+    scores: Vec<Vec<f32>>,
+    rings: WorkerRings,
+    wait: WaitStrategy,
+    tally: WorkerTally,
+    /// Events taken from the queue and not yet counted: what a failure loses.
+    in_hand: u64,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        index: usize,
+        set: &'a EventSet,
+        clock: &'a Clock,
+        decider: Decider,
+        scorers: Vec<Box<dyn Scorer>>,
+        rings: WorkerRings,
+        (batch, wait): (usize, WaitStrategy),
+    ) -> Self {
+        let scores = scorers.iter().map(|_| vec![0.0; batch]).collect();
+        let tally = WorkerTally::default();
+        Self { index, set, clock, decider, scorers, scores, rings, wait, tally, in_hand: 0 }
+    }
+
+    /// Scores the set's first events without counting them, so that a runtime's first-call work (arenas, plans)
+    /// is over before the clock starts: once with a full batch, once with a single event.
+    pub(super) fn warm_up(&mut self) -> Result<(), PipelineError> {
+        let batch = self.scores.first().map_or(0, Vec::len) as u64;
+        for events in [batch, 1] {
+            let run = self.set.run_at(crate::source::Cursor::default(), events);
+            self.score(self.set.rows(run))
+                .map_err(|source| PipelineError::Score { worker: self.index, source })?;
+        }
+        Ok(())
+    }
+
+    /// Works until the source is gone and the queue empty.
+    pub(super) fn run(&mut self, start: Instant, stop: &Stop) {
+        let waiter = self.wait.waiter();
+        loop {
+            match self.rings.descriptors.pop() {
+                Some(descriptor) if stop.has_failed() => {
+                    self.tally.counters.drop_events(DropCause::Failed, u64::from(descriptor.run.len));
+                }
+                Some(descriptor) => {
+                    waiter.reset();
+                    self.in_hand = u64::from(descriptor.run.len);
+                    if let Err(error) = self.take(descriptor, start, stop) {
+                        stop.fail(error);
+                        self.abandon();
+                    }
+                }
+                None if self.rings.descriptors.is_finished() => return,
+                None => waiter.wait(),
+            }
+        }
+    }
+
+    /// Counts what was in hand as lost; afterwards the queue can be drained by [`Worker::run`] again.
+    pub(super) fn abandon(&mut self) {
+        self.tally.counters.drop_events(DropCause::Failed, std::mem::take(&mut self.in_hand));
+    }
+
+    pub(super) fn finish(self) -> WorkerTally {
+        self.tally
+    }
+
+    fn take(&mut self, descriptor: Descriptor, start: Instant, stop: &Stop) -> Result<(), PipelineError> {
+        let Some(mut block) = self.free_block(stop) else {
+            self.abandon();
+            return Ok(());
+        };
+        let begun_ns = nanoseconds_since(start);
+        let rows = self.set.rows(descriptor.run);
+        self.score(rows).map_err(|source| PipelineError::Score { worker: self.index, source })?;
+        self.decide(descriptor, rows, begun_ns, start, &mut block);
+        self.tally.counters.events_scored += std::mem::take(&mut self.in_hand);
+        self.hand_over(block);
+        Ok(())
+    }
+
+    fn score(&mut self, rows: Rows<'_>) -> Result<(), ScoreError> {
+        let events = rows.len();
+        for (scorer, scores) in self.scorers.iter_mut().zip(&mut self.scores) {
+            scorer.score(rows, &mut scores[..events])?;
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        descriptor: Descriptor,
+        rows: Rows<'_>,
+        begun_ns: u64,
+        start: Instant,
+        block: &mut DecidedBlock,
+    ) {
+        let run = descriptor.run;
+        let all_finite = is_finite(rows);
+        let decided_ns = nanoseconds_since(start);
+        block.begin(descriptor.sequence, run, decided_ns);
+        for event in 0..run.len as usize {
+            let decision = if all_finite || is_finite(rows.slice(event, 1)) {
+                self.decider.decide(self.scores.len(), |model| self.scores[model][event])
+            } else {
+                INVALID_BIT
+            };
+            if decision == 0 {
+                continue;
+            }
+            self.tally.counters.events_invalid += u64::from(decision == INVALID_BIT);
+            let since = self.arrival_ns(descriptor.first_event + event as u64, begun_ns);
+            let latency_ns = u32::try_from(decided_ns.saturating_sub(since)).unwrap_or(u32::MAX);
+            let scores = self.scores.iter().map(|scores| scores[event]);
+            block.push(run.first + event as u32, decision, latency_ns, scores);
+        }
+        self.record(descriptor, begun_ns, decided_ns);
+    }
+
+    /// When the event arrived: as scheduled, or, with no schedule, when its batch was begun.
+    fn arrival_ns(&self, event: u64, begun_ns: u64) -> u64 {
+        if self.clock.is_paced() { self.clock.scheduled_ns(event) } else { begun_ns }
+    }
+
+    fn record(&mut self, descriptor: Descriptor, begun_ns: u64, decided_ns: u64) {
+        let events = u64::from(descriptor.run.len);
+        let latencies = &mut self.tally.latencies;
+        let service_ns = decided_ns.saturating_sub(begun_ns);
+        latencies.score.saturating_record_n(service_ns, events);
+        if !self.clock.is_paced() {
+            latencies.decision.saturating_record_n(service_ns, events);
+            return;
+        }
+        for event in descriptor.first_event..descriptor.first_event + events {
+            let scheduled_ns = self.clock.scheduled_ns(event);
+            record(&mut latencies.queue, begun_ns, scheduled_ns);
+            record(&mut latencies.decision, decided_ns, scheduled_ns);
+        }
+    }
+
+    /// A block to fill; none when the sink is gone.
+    fn free_block(&mut self, stop: &Stop) -> Option<Box<DecidedBlock>> {
+        let waiter = self.wait.waiter();
+        loop {
+            if let Some(block) = self.rings.free.pop() {
+                return Some(block);
+            }
+            if stop.has_failed() || self.rings.free.is_finished() {
+                return None;
+            }
+            waiter.wait();
+        }
+    }
+
+    fn hand_over(&mut self, block: Box<DecidedBlock>) {
+        // The ring has a place for every block of this worker, so it is never full; a sink that is gone has
+        // reported why, and the source will stop.
+        match self.rings.decided.push(block) {
+            Ok(()) | Err(PushError::Full(_) | PushError::Abandoned(_)) => {}
+        }
+    }
+}
+
+fn record(histogram: &mut Histogram<u64>, now_ns: u64, scheduled_ns: u64) {
+    histogram.saturating_record(now_ns.saturating_sub(scheduled_ns));
+}
+
+/// Nanoseconds since `start`; a run of more than 584 years saturates.
+pub(super) fn nanoseconds_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Whether every input is a number. All exponent bits set means infinite or NaN; the maximum over the magnitudes
+/// as integers is one pass that vectorises, where a float comparison an element would not.
+fn is_finite(rows: Rows<'_>) -> bool {
+    const INFINITY: u32 = 0x7f80_0000;
+    match rows.values() {
+        Values::F32(values) => {
+            values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff)) < INFINITY
+        }
+        Values::I16(_) => true,
+    }
+}

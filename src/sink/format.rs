@@ -1,0 +1,95 @@
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::durable::AtomicFile;
+use crate::event::{EventError, EventWriter};
+use crate::pipeline::PipelineError;
+
+/// File format of the tagged events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// Arrow IPC, uncompressed: maps, and is an event table again.
+    #[default]
+    Arrow,
+    /// Parquet, zstd: small.
+    Parquet,
+}
+
+impl OutputFormat {
+    /// File name of the tagged events.
+    #[must_use]
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Arrow => "tagged.arrow",
+            Self::Parquet => "tagged.parquet",
+        }
+    }
+}
+
+/// Writes tagged events in either format; the file appears when [`TaggedWriter::finish`] succeeds.
+pub enum TaggedWriter {
+    /// Arrow IPC.
+    Arrow(EventWriter),
+    /// Parquet.
+    Parquet {
+        /// The encoder.
+        writer: Box<ArrowWriter<AtomicFile>>,
+        /// For messages.
+        path: PathBuf,
+    },
+}
+
+impl TaggedWriter {
+    /// Begins a file at `path`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn create(format: OutputFormat, path: &Path, schema: SchemaRef) -> Result<Self, PipelineError> {
+        if format == OutputFormat::Arrow {
+            return Ok(Self::Arrow(EventWriter::create(path, schema)?));
+        }
+        let io = |source| EventError::Io { path: path.to_owned(), source };
+        let file = AtomicFile::create(path).map_err(io)?;
+        let properties =
+            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
+        Ok(Self::Parquet { writer: Box::new(writer), path: path.to_owned() })
+    }
+
+    /// Appends events.
+    ///
+    /// # Errors
+    /// For example on a full disk.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PipelineError> {
+        match self {
+            Self::Arrow(writer) => Ok(writer.write(batch)?),
+            Self::Parquet { writer, path } => writer.write(batch).map_err(|e| parquet_error(path, e)),
+        }
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// When it cannot be completed; then there is no file.
+    pub fn finish(self) -> Result<(), PipelineError> {
+        match self {
+            Self::Arrow(writer) => {
+                writer.finish()?;
+            }
+            Self::Parquet { writer, path } => {
+                let file = writer.into_inner().map_err(|error| parquet_error(&path, error))?;
+                file.commit().map_err(|source| EventError::Io { path, source })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parquet_error(path: &Path, error: parquet::errors::ParquetError) -> PipelineError {
+    PipelineError::Output(format!("{}: {error}", path.display()))
+}

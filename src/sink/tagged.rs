@@ -1,0 +1,200 @@
+use std::sync::Arc;
+
+use arrow_array::builder::StringDictionaryBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt32Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_select::interleave::interleave;
+
+use super::TaggedWriter;
+use crate::pipeline::{DecidedBlock, PipelineError, Sink};
+use crate::source::EventSet;
+use crate::trigger::Prescaler;
+
+/// `decision`, u32: one bit a trigger path, bit 31 for invalid events.
+pub const DECISION: &str = "decision";
+/// `latency_ns`, u32: from scheduled arrival to decision; unpaced, the service time of the batch.
+pub const LATENCY_NS: &str = "latency_ns";
+
+/// Events that are written at once.
+const FLUSH_EVENTS: usize = 16_384;
+
+/// The schema of tagged events: every column of the input, `score_<model>` f32 each, `decision` and `latency_ns`.
+/// Dictionary columns of text get 32-bit keys, so that the files' dictionaries fit into one.
+#[must_use]
+pub fn tagged_schema(input: &Schema, models: &[String]) -> SchemaRef {
+    let mut fields: Vec<Field> = input.fields().iter().map(|field| output_field(field)).collect();
+    fields.extend(models.iter().map(|model| Field::new(format!("score_{model}"), DataType::Float32, false)));
+    fields.push(Field::new(DECISION, DataType::UInt32, false));
+    fields.push(Field::new(LATENCY_NS, DataType::UInt32, false));
+    Arc::new(Schema::new_with_metadata(fields, input.metadata().clone()))
+}
+
+/// The sink of a replay: applies the prescales and writes the accepted events in event order.
+pub struct TaggedEvents<'a> {
+    set: &'a EventSet,
+    prescaler: Prescaler,
+    writer: TaggedWriter,
+    schema: SchemaRef,
+    /// All entries of each dictionary column of the input, by column; the file format has one dictionary a column.
+    dictionaries: Vec<Option<StringArray>>,
+    models: usize,
+    pending: Pending,
+    written: u64,
+}
+
+/// Accepted events whose rows still lie in the input.
+#[derive(Default)]
+struct Pending {
+    places: Vec<(usize, usize)>,
+    decisions: Vec<u32>,
+    latencies_ns: Vec<u32>,
+    scores: Vec<f32>,
+}
+
+impl<'a> TaggedEvents<'a> {
+    /// A sink for events of `set`, scored by `models` models; `schema` is [`tagged_schema`]'s.
+    ///
+    /// # Errors
+    /// When a dictionary column of the input cannot be read.
+    pub fn new(
+        set: &'a EventSet,
+        prescaler: Prescaler,
+        writer: TaggedWriter,
+        schema: SchemaRef,
+        models: usize,
+    ) -> Result<Self, PipelineError> {
+        let columns = schema.fields().len() - models - 2;
+        let dictionaries = (0..columns)
+            .map(|column| all_entries(set, column))
+            .collect::<Result<_, _>>()
+            .map_err(arrow_error)?;
+        let pending = Pending::default();
+        Ok(Self { set, prescaler, writer, schema, dictionaries, models, pending, written: 0 })
+    }
+
+    /// Writes what is pending and completes the file. Returns the prescaler with its counts and the number of events
+    /// written.
+    ///
+    /// # Errors
+    /// When the file cannot be completed; then there is none.
+    pub fn finish(mut self) -> Result<(Prescaler, u64), PipelineError> {
+        self.flush()?;
+        self.writer.finish()?;
+        Ok((self.prescaler, self.written))
+    }
+
+    fn flush(&mut self) -> Result<(), PipelineError> {
+        if self.pending.places.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch().map_err(arrow_error)?;
+        self.writer.write(&batch)?;
+        self.written += batch.num_rows() as u64;
+        self.pending.places.clear();
+        Ok(())
+    }
+
+    /// The pending events as a record batch; empties the vectors that become columns.
+    fn batch(&mut self) -> Result<RecordBatch, ArrowError> {
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for (column, dictionary) in self.dictionaries.iter().enumerate() {
+            columns.push(gather(self.set, column, dictionary.as_ref(), &self.pending.places)?);
+        }
+        let scores = std::mem::take(&mut self.pending.scores);
+        for model in 0..self.models {
+            let of_model = scores.iter().skip(model).step_by(self.models).copied();
+            columns.push(Arc::new(Float32Array::from_iter_values(of_model)) as ArrayRef);
+        }
+        columns.push(Arc::new(UInt32Array::from(std::mem::take(&mut self.pending.decisions))));
+        columns.push(Arc::new(UInt32Array::from(std::mem::take(&mut self.pending.latencies_ns))));
+        RecordBatch::try_new(self.schema.clone(), columns)
+    }
+}
+
+impl Sink for TaggedEvents<'_> {
+    fn accept(&mut self, block: &DecidedBlock) -> Result<(), PipelineError> {
+        for event in block.accepted() {
+            let decision = self.prescaler.apply(event.decision);
+            if decision == 0 {
+                continue;
+            }
+            self.pending.places.push((block.run.batch as usize, event.row as usize));
+            self.pending.decisions.push(decision);
+            self.pending.latencies_ns.push(event.latency_ns);
+            self.pending.scores.extend_from_slice(event.scores);
+        }
+        if self.pending.places.len() >= FLUSH_EVENTS { self.flush() } else { Ok(()) }
+    }
+}
+
+fn arrow_error(error: ArrowError) -> PipelineError {
+    PipelineError::Output(format!("tagged events: {error}"))
+}
+
+fn output_field(field: &Field) -> Field {
+    if is_text_dictionary(field.data_type()) {
+        return field.clone().with_data_type(text_dictionary());
+    }
+    field.clone()
+}
+
+fn text_dictionary() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+fn is_text_dictionary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Dictionary(_, value) if matches!(**value, DataType::Utf8 | DataType::LargeUtf8))
+}
+
+/// The events at `places` (record batch, row) of one input column.
+fn gather(
+    set: &EventSet,
+    column: usize,
+    dictionary: Option<&StringArray>,
+    places: &[(usize, usize)],
+) -> Result<ArrayRef, ArrowError> {
+    let arrays: Vec<&dyn Array> = set.batches().map(|batch| batch.record_batch().column(column).as_ref()).collect();
+    let gathered = interleave(&arrays, places)?;
+    match dictionary {
+        None => Ok(gathered),
+        Some(entries) => rekey(&gathered, entries),
+    }
+}
+
+/// Every entry of the dictionaries of a column, in order of appearance; none for other columns.
+fn all_entries(set: &EventSet, column: usize) -> Result<Option<StringArray>, ArrowError> {
+    let mut entries: Vec<String> = Vec::new();
+    let mut last: Option<ArrayRef> = None;
+    for batch in set.batches() {
+        let array = batch.record_batch().column(column);
+        if !is_text_dictionary(array.data_type()) {
+            return Ok(None);
+        }
+        let values = array.as_any_dictionary().values();
+        if last.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, values)) {
+            continue;
+        }
+        let text = arrow_cast::cast(values, &DataType::Utf8)?;
+        for entry in text.as_string::<i32>().iter().flatten() {
+            if !entries.iter().any(|seen| seen == entry) {
+                entries.push(entry.to_owned());
+            }
+        }
+        last = Some(values.clone());
+    }
+    Ok(last.map(|_| StringArray::from(entries)))
+}
+
+fn rekey(array: &ArrayRef, entries: &StringArray) -> Result<ArrayRef, ArrowError> {
+    let text = arrow_cast::cast(array, &DataType::Utf8)?;
+    let mut builder = StringDictionaryBuilder::<Int32Type>::new_with_dictionary(array.len(), entries)?;
+    for entry in text.as_string::<i32>() {
+        match entry {
+            Some(entry) => builder.append_value(entry),
+            None => builder.append_null(),
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}

@@ -1,0 +1,125 @@
+use std::path::PathBuf;
+
+use crate::event::{EventError, EventTable, Rows, TableBatch};
+
+/// The event files of a replay, in order, as one list of record batches.
+#[derive(Debug)]
+pub struct EventSet {
+    tables: Vec<EventTable>,
+    /// Table and batch of each record batch that has events.
+    index: Vec<(usize, usize)>,
+    events: u64,
+}
+
+/// A run of consecutive events inside one record batch: what travels through the rings instead of the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Which record batch of the set.
+    pub batch: u32,
+    /// First event in it.
+    pub first: u32,
+    /// Number of events.
+    pub len: u32,
+}
+
+/// A place in the endless repetition of a set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    batch: usize,
+    row: usize,
+}
+
+impl EventSet {
+    /// Maps `paths`.
+    ///
+    /// # Errors
+    /// [`EventError`] of the first bad file; [`EventError::Mismatch`] when a file's columns, encoding or K differ
+    /// from the first file's.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, EventError> {
+        let tables = paths.iter().map(|path| EventTable::open(path)).collect::<Result<Vec<_>, _>>()?;
+        if let Some((first, others)) = tables.split_first() {
+            others.iter().try_for_each(|table| check_same(first, table))?;
+        }
+        let index = tables
+            .iter()
+            .enumerate()
+            .flat_map(|(table, events)| (0..events.batches().len()).map(move |batch| (table, batch)))
+            .filter(|&(table, batch)| !tables[table].batches()[batch].is_empty())
+            .collect();
+        let events = tables.iter().map(EventTable::len).sum();
+        Ok(Self { tables, index, events })
+    }
+
+    /// The files.
+    #[must_use]
+    pub fn tables(&self) -> &[EventTable] {
+        &self.tables
+    }
+
+    /// Events in all files together.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether no file has an event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// The record batches that have events, in order.
+    pub fn batches(&self) -> impl Iterator<Item = &TableBatch> {
+        self.index.iter().map(|&(table, batch)| &self.tables[table].batches()[batch])
+    }
+
+    /// A record batch by its number in [`EventSet::batches`].
+    ///
+    /// # Panics
+    /// When there is no such batch.
+    #[must_use]
+    pub fn batch(&self, batch: u32) -> &TableBatch {
+        let (table, batch) = self.index[batch as usize];
+        &self.tables[table].batches()[batch]
+    }
+
+    /// The model inputs of a run.
+    ///
+    /// # Panics
+    /// When the run is not of this set.
+    #[must_use]
+    pub fn rows(&self, run: Run) -> Rows<'_> {
+        self.batch(run.batch).rows().slice(run.first as usize, run.len as usize)
+    }
+
+    /// The next run of at most `events` events at `cursor`; it ends with the record batch. The set must not be empty.
+    #[must_use]
+    pub fn run_at(&self, cursor: Cursor, events: u64) -> Run {
+        let left = self.batch(cursor.batch as u32).len() - cursor.row;
+        let len = usize::try_from(events).map_or(left, |events| events.min(left));
+        Run { batch: cursor.batch as u32, first: cursor.row as u32, len: len as u32 }
+    }
+
+    /// Moves `cursor` past `run`, over the end of the set to its beginning.
+    pub fn advance(&self, cursor: &mut Cursor, run: Run) {
+        cursor.row += run.len as usize;
+        if cursor.row == self.batch(cursor.batch as u32).len() {
+            *cursor = Cursor { batch: (cursor.batch + 1) % self.index.len(), row: 0 };
+        }
+    }
+}
+
+fn check_same(first: &EventTable, other: &EventTable) -> Result<(), EventError> {
+    let name = first.path().display().to_string();
+    other.expect(&name, &first.schema().encoding, first.schema().k)?;
+    let columns = |table: &EventTable| {
+        let fields = table.arrow_schema().fields().iter();
+        fields.map(|field| format!("{}: {}", field.name(), field.data_type())).collect::<Vec<_>>().join(", ")
+    };
+    let (found, expected) = (columns(other), columns(first));
+    if found == expected {
+        return Ok(());
+    }
+    Err(EventError::Mismatch { path: other.path().to_owned(), what: "the list of columns", found, other: name, expected })
+}
+

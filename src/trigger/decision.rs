@@ -1,0 +1,91 @@
+use super::ResolvedPath;
+
+/// Bit of a decision that marks an event with a non-finite input or score. Such an event fires no path; it is
+/// written out all the same, so that whoever looks for the broken channel finds it.
+pub const INVALID_BIT: u32 = 1 << 31;
+
+/// Compares scores with the thresholds of a menu: one bit a path.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    cuts: Vec<Cut>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    model: usize,
+    threshold: f32,
+    bit: u32,
+}
+
+impl Decider {
+    /// The decider of `paths`; path i sets bit i.
+    #[must_use]
+    pub fn new(paths: &[ResolvedPath]) -> Self {
+        let cut = |path: &ResolvedPath| Cut {
+            model: path.model_index,
+            threshold: path.threshold,
+            bit: 1 << path.bit,
+        };
+        Self { cuts: paths.iter().map(cut).collect() }
+    }
+
+    /// The decision on one event, before prescales. `score` gives the event's score by model. A path passes when
+    /// score >= threshold; with any score not finite only [`INVALID_BIT`] is set.
+    pub fn decide(&self, models: usize, score: impl Fn(usize) -> f32) -> u32 {
+        if (0..models).any(|model| !score(model).is_finite()) {
+            return INVALID_BIT;
+        }
+        self.cuts
+            .iter()
+            .filter(|cut| score(cut.model) >= cut.threshold)
+            .fold(0, |decision, cut| decision | cut.bit)
+    }
+}
+
+/// Keeps one in `prescale` of the events that pass a path, the first of each group, in event order.
+#[derive(Clone, Debug)]
+pub struct Prescaler {
+    paths: Vec<PathCounter>,
+}
+
+/// Counts of one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathCounter {
+    /// Keep one in this many.
+    pub prescale: u32,
+    /// Events with score >= threshold.
+    pub passed: u64,
+    /// Of those, kept by the prescale.
+    pub accepted: u64,
+}
+
+impl Prescaler {
+    /// The prescaler of `paths`.
+    #[must_use]
+    pub fn new(paths: &[ResolvedPath]) -> Self {
+        let counter = |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
+        Self { paths: paths.iter().map(counter).collect() }
+    }
+
+    /// Clears the bits of `decision` that the prescales take away. Must see the events in order.
+    pub fn apply(&mut self, decision: u32) -> u32 {
+        let mut kept = decision & INVALID_BIT;
+        for (bit, path) in self.paths.iter_mut().enumerate() {
+            if decision & (1 << bit) == 0 {
+                continue;
+            }
+            if path.passed.is_multiple_of(u64::from(path.prescale)) {
+                kept |= 1 << bit;
+                path.accepted += 1;
+            }
+            path.passed += 1;
+        }
+        kept
+    }
+
+    /// The counts, by path.
+    #[must_use]
+    pub fn counters(&self) -> &[PathCounter] {
+        &self.paths
+    }
+}
