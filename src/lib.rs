@@ -13,4 +13,5 @@ pub mod pipeline;
 pub mod score;
 pub mod sink;
 pub mod source;
+pub mod statistics;
 pub mod trigger;

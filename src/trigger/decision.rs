@@ -63,7 +63,8 @@ impl Prescaler {
     /// The prescaler of `paths`.
     #[must_use]
     pub fn new(paths: &[ResolvedPath]) -> Self {
-        let counter = |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
+        let counter =
+            |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
         Self { paths: paths.iter().map(counter).collect() }
     }
 
