@@ -1,9 +1,12 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod calibrate;
 mod engine;
+mod evaluate;
 mod exit;
 mod progress;
 mod replay;
+mod sample;
 mod units;
 
 use std::process::ExitCode;
@@ -34,6 +37,8 @@ struct Verbosity {
 
 #[derive(Subcommand)]
 enum Command {
+    Calibrate(calibrate::CalibrateArgs),
+    Evaluate(evaluate::EvaluateArgs),
     Replay(replay::ReplayArgs),
 }
 
@@ -54,6 +59,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
+        Command::Calibrate(args) => calibrate::run(&args, context),
+        Command::Evaluate(args) => evaluate::run(&args, context),
         Command::Replay(args) => replay::run(&args, context),
     }
 }
