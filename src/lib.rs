@@ -3,6 +3,8 @@
 //!
 //! The modules follow the way of an event; ARCHITECTURE.md walks through them.
 
+mod contain;
+pub mod convert;
 pub mod durable;
 pub mod evaluate;
 pub mod event;

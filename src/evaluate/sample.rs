@@ -1,21 +1,12 @@
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use sha2::{Digest, Sha256};
 
 use super::EvaluateError;
 use crate::event::schema::WEIGHT;
 use crate::event::{EventTable, TableBatch};
-use crate::model::DataSource;
+use crate::model::{DataSource, sha256_of_file};
 use crate::score::{Scorer, score_table_with};
 use crate::statistics::Scores;
-
-/// Bytes read at once.
-const PIECE: usize = 1 << 20;
 
 /// A scored event file.
 #[derive(Clone, Debug)]
@@ -54,7 +45,7 @@ impl Sample {
         let values = score_table_with(table, scorer, progress)
             .map_err(|source| EvaluateError::Score { path: path.to_owned(), source })?;
         let sha256 =
-            sha256_of(path).map_err(|source| EvaluateError::Io { path: path.to_owned(), source })?;
+            sha256_of_file(path).map_err(|source| EvaluateError::Io { path: path.to_owned(), source })?;
         let text = |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
         let source = DataSource { file: text(path.file_name()), sha256, events: table.len() };
         Ok(Self::new(&text(path.file_stem()), source, values))
@@ -76,20 +67,4 @@ fn weights_of(batch: &TableBatch) -> Vec<f32> {
         // A null weight is no weight at all: NaN differs from every other value.
         weights.iter().map(|weight| weight.unwrap_or(f32::NAN)).collect()
     })
-}
-
-fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })),
-            length => hasher.update(&piece[..length]),
-        }
-    }
 }
