@@ -6,11 +6,14 @@
 mod contain;
 pub mod convert;
 pub mod durable;
+pub mod evaluate;
 pub mod event;
 pub mod latency;
 pub mod model;
 pub mod pipeline;
+pub mod plot;
 pub mod score;
 pub mod sink;
 pub mod source;
+pub mod statistics;
 pub mod trigger;

@@ -1,11 +1,14 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod calibrate;
 mod convert;
 mod engine;
+mod evaluate;
 mod exit;
 mod inspect;
 mod progress;
 mod replay;
+mod sample;
 mod units;
 
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Replay(replay::ReplayArgs),
+    Calibrate(calibrate::CalibrateArgs),
+    Evaluate(evaluate::EvaluateArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -61,6 +66,8 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Convert(args) => convert::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Replay(args) => replay::run(&args, context),
+        Command::Calibrate(args) => calibrate::run(&args, context),
+        Command::Evaluate(args) => evaluate::run(&args, context),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -23,7 +23,7 @@ use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
 use super::progress::events_bar;
-use super::units::RateHz;
+use super::units::{RateHz, format_rate};
 
 /// Rate of the LHC's bunch clock: one crossing in 25 ns.
 const BUNCH_CLOCK_HZ: f64 = 40e6;
@@ -143,7 +143,7 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     stop_on_signals(&stop)?;
     let started = SystemTime::now();
     let bar = events_bar(context, expected_events(&resolved), "replay");
-    let decider = Decider::new(&resolved.paths);
+    let decider = Decider::new(&resolved.paths, resolved.bundles.len());
     let mut outcome =
         replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| bar.set_position(events))?;
     bar.finish_and_clear();
@@ -403,8 +403,11 @@ fn plot(folder: &RunFolder, outcome: &Outcome, report: &RunReport) -> anyhow::Re
         ("score", &latencies.score),
         ("hand-over", &outcome.handover),
     ];
-    let measured: Vec<_> = curves.into_iter().filter(|(_, histogram)| !histogram.is_empty()).collect();
-    let path: &Path = &folder.file("latency.svg");
-    let _ = (measured, path);
-    Ok(())
+    let engine = &report.engine;
+    let models = engine.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let rate = report
+        .scheduled_rate_hz
+        .map_or_else(|| "as fast as it goes".to_owned(), |hz| format!("at {}", format_rate(hz)));
+    let title = format!("Latency of {models} ({}, {}), {rate}", engine.name, engine.precision);
+    Ok(trigsieve::plot::latency(&curves, &title, &folder.file("latency.svg"))?)
 }

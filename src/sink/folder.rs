@@ -57,6 +57,14 @@ impl RunFolder {
     /// # Errors
     /// [`FolderError`].
     pub fn claim(path: &Path, force: bool) -> Result<Self, FolderError> {
+        Self::claim_for(path, force, &RUN_FILES)
+    }
+
+    /// [`RunFolder::claim`] for a command that leaves `files` instead of those of a replay.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn claim_for(path: &Path, force: bool, files: &[&'static str]) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
         let lock = File::create(path.join(LOCK)).map_err(io)?;
@@ -66,7 +74,7 @@ impl RunFolder {
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
         let folder = Self { path: path.to_owned(), _lock: lock };
-        for file in RUN_FILES.into_iter().filter(|file| path.join(file).exists()) {
+        for file in files.iter().copied().filter(|file| path.join(file).exists()) {
             if !force {
                 return Err(FolderError::Occupied { path: path.to_owned(), file });
             }
