@@ -145,7 +145,7 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     stop_on_signals(&stop)?;
     let started = SystemTime::now();
     let bar = events_bar(context, expected_events(&resolved), "replay");
-    let decider = Decider::new(&resolved.paths);
+    let decider = Decider::new(&resolved.paths, resolved.bundles.len());
     let mut outcome =
         replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| {
             bar.set_position(events)

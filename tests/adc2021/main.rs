@@ -3,6 +3,7 @@
 mod damage;
 mod fixture;
 mod layout;
+mod memory;
 
 use std::path::{Path, PathBuf};
 
