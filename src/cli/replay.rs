@@ -13,8 +13,8 @@ use trigsieve::model::ModelBundle;
 use trigsieve::pipeline::{Outcome, Overload, ReplayPlan, Span, Stop, replay};
 use trigsieve::score::{Scorer, ScorerFactory};
 use trigsieve::sink::{
-    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport, RunStatus,
-    SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
+    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
+    RunStatus, SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
 };
 use trigsieve::source::{Clock, EventSet, FillingScheme};
 use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
@@ -34,8 +34,10 @@ const MAX_BATCH: usize = 65_536;
 
 /// Replay events through a mock trigger: score, decide, write what is accepted, measure every decision.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: at the LHC's rate, keep what passes the menu, drop what cannot be looked at in time\n  \
-    trigsieve replay events.arrow --model models/l1_ae --menu menu.toml --rate 40MHz --overload drop -o out")]
+#[command(
+    after_help = "Example: at the LHC's rate, keep what passes the menu, drop what cannot be looked at in time\n  \
+    trigsieve replay events.arrow --model models/l1_ae --menu menu.toml --rate 40MHz --overload drop -o out"
+)]
 pub struct ReplayArgs {
     /// Event tables, in order.
     #[arg(required = true, value_name = "EVENTS")]
@@ -145,7 +147,9 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     let bar = events_bar(context, expected_events(&resolved), "replay");
     let decider = Decider::new(&resolved.paths, resolved.bundles.len());
     let mut outcome =
-        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| bar.set_position(events))?;
+        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| {
+            bar.set_position(events)
+        })?;
     bar.finish_and_clear();
 
     let (paths, tagged) = match sink.finish() {
@@ -171,7 +175,9 @@ fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
     }
     outcome.counters.check(true)?;
     if outcome.interrupted {
-        anyhow::bail!("interrupted: what had been offered was decided and written, run.json says how far it came");
+        anyhow::bail!(
+            "interrupted: what had been offered was decided and written, run.json says how far it came"
+        );
     }
     Ok(())
 }
@@ -207,8 +213,12 @@ fn clock(args: &ReplayArgs) -> anyhow::Result<Clock> {
     match (args.rate, &args.filling_scheme) {
         (ClockRate::Max, None) => Ok(Clock::Unpaced),
         (ClockRate::Hz(hz), None) => Ok(Clock::fixed(hz)),
-        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => Ok(Clock::Filled(FillingScheme::read(path)?)),
-        (_, Some(_)) => Err(usage("--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz")),
+        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => {
+            Ok(Clock::Filled(FillingScheme::read(path)?))
+        }
+        (_, Some(_)) => {
+            Err(usage("--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz"))
+        }
     }
 }
 
@@ -235,7 +245,10 @@ fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Resul
     for (index, bundle) in bundles.iter().enumerate() {
         let card = bundle.card();
         if bundles[..index].iter().any(|other| other.card().name == card.name) {
-            return Err(usage(format!("two bundles are named `{}`: their scores would share a column", card.name)));
+            return Err(usage(format!(
+                "two bundles are named `{}`: their scores would share a column",
+                card.name
+            )));
         }
         for table in tables {
             table.expect(&format!("the model {}", bundle.folder().display()), &card.encoding, card.inputs)?;
@@ -405,9 +418,10 @@ fn plot(folder: &RunFolder, outcome: &Outcome, report: &RunReport) -> anyhow::Re
     ];
     let engine = &report.engine;
     let models = engine.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let rate = report
-        .scheduled_rate_hz
-        .map_or_else(|| "as fast as it goes".to_owned(), |hz| format!("at {}", format_rate(hz)));
+    let rate = report.scheduled_rate_hz.map_or_else(
+        || "as fast as it goes".to_owned(),
+        |hz| format!("at {}", format_rate(hz).replace(".000 ", " ")),
+    );
     let title = format!("Latency of {models} ({}, {}), {rate}", engine.name, engine.precision);
     Ok(trigsieve::plot::latency(&curves, &title, &folder.file("latency.svg"))?)
 }
