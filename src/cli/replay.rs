@@ -444,9 +444,10 @@ fn plot(folder: &RunFolder, outcome: &Outcome, report: &RunReport) -> anyhow::Re
     ];
     let engine = &report.engine;
     let models = engine.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let rate = report
-        .scheduled_rate_hz
-        .map_or_else(|| "as fast as it goes".to_owned(), |hz| format!("at {}", format_rate(hz)));
+    let rate = report.scheduled_rate_hz.map_or_else(
+        || "as fast as it goes".to_owned(),
+        |hz| format!("at {}", format_rate(hz).replace(".000 ", " ")),
+    );
     let title = format!("Latency of {models} ({}, {}), {rate}", engine.name, engine.precision);
     Ok(trigsieve::plot::latency(&curves, &title, &folder.file("latency.svg"))?)
 }

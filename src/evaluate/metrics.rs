@@ -168,7 +168,8 @@ fn signal_metrics(background: &Sample, signal: &Sample) -> Result<SignalMetrics,
     refuse_empty(signal)?;
     let area = auc(&background.scores, &signal.scores);
     let best = max_significance_improvement(&background.scores, &signal.scores);
-    let point = |(name, efficiency)| (name, efficiency_metrics(&background.scores, &signal.scores, efficiency));
+    let point =
+        |(name, efficiency)| (name, efficiency_metrics(&background.scores, &signal.scores, efficiency));
     Ok(SignalMetrics {
         sample: SampleInfo::of(signal),
         auc: area.map_or(f64::NAN, |area| area.value),

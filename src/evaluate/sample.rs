@@ -57,7 +57,9 @@ fn refuse_weights(table: &EventTable) -> Result<(), EvaluateError> {
     let Some((_, first)) = weights.next() else { return Ok(()) };
     match weights.find(|(_, weight)| *weight != first) {
         None => Ok(()),
-        Some((row, other)) => Err(EvaluateError::Weights { path: table.path().to_owned(), first, other, row }),
+        Some((row, other)) => {
+            Err(EvaluateError::Weights { path: table.path().to_owned(), first, other, row })
+        }
     }
 }
 

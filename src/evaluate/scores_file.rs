@@ -20,7 +20,8 @@ use crate::event::{EventError, EventTable, EventWriter};
 pub fn write_scores(path: &Path, samples: &[(&EventTable, &Sample)]) -> Result<(), EvaluateError> {
     let schema = schema();
     // One dictionary for all batches: the file format has no room for a second.
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values(samples.iter().map(|(_, sample)| &sample.name)));
+    let names: ArrayRef =
+        Arc::new(StringArray::from_iter_values(samples.iter().map(|(_, sample)| &sample.name)));
     let mut writer = EventWriter::create(path, schema.clone())?;
     for (index, (table, sample)) in (0..).zip(samples) {
         for batch in table.batches() {

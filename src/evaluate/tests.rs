@@ -1,5 +1,13 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::Float32Array;
+use arrow_schema::{DataType, Field};
+
 use super::*;
+use crate::event::{Encoding, EventSchema, EventTable, EventWriter, Rows, Values};
 use crate::model::{DataSource, Precision};
+use crate::score::{ScoreError, Scorer};
 
 fn sample(name: &str, values: Vec<f32>) -> Sample {
     let source =
@@ -82,4 +90,80 @@ fn samples_without_valid_events_and_of_one_name_are_refused() {
     }
     let error = evaluate(model(), &good(), &[good(), good()]).unwrap_err().to_string();
     assert!(error.contains("the name `good`"), "{error}");
+}
+
+/// Scores an event with its first input, and hides a NaN in the others.
+struct FirstInput;
+
+impl Scorer for FirstInput {
+    fn score(&mut self, rows: Rows<'_>, scores: &mut [f32]) -> Result<(), ScoreError> {
+        let Values::F32(values) = rows.values() else { panic!("float events") };
+        for (row, score) in values.chunks(rows.k()).zip(scores) {
+            *score = row[0];
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "test".to_owned()
+    }
+}
+
+/// A table of `events` whose first input is the row number, in batches of 1000; input 5 of row 4500 is infinite.
+fn write_table(path: &Path, events: usize, weight: impl Fn(usize) -> f32) {
+    let encoding = Encoding::L1x57;
+    let schema = EventSchema::of(encoding, vec![]);
+    let weights = Field::new("weight", DataType::Float32, false);
+    let mut writer = EventWriter::create(path, schema.to_arrow([weights])).unwrap();
+    for first in (0..events).step_by(1000) {
+        let rows = first..events.min(first + 1000);
+        let ids: Vec<u64> = rows.clone().map(|row| row as u64).collect();
+        let mut inputs = vec![0.0; rows.len() * encoding.k()];
+        for row in rows.clone() {
+            inputs[(row - first) * encoding.k()] = row as f32;
+            inputs[(row - first) * encoding.k() + 5] = if row == 4500 { f32::INFINITY } else { 1.0 };
+        }
+        let weights: Float32Array = rows.map(|row| Some(weight(row))).collect();
+        writer.write_events(ids.clone(), ids, inputs, vec![Arc::new(weights)]).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_table_is_scored_in_order_and_bad_inputs_are_invalid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some.signal.arrow");
+    write_table(&path, 5500, |_| 0.5);
+    let mut seen = 0;
+    let table = EventTable::open(&path).unwrap();
+    let sample = Sample::score(&table, &mut FirstInput, &mut |events| seen = events).unwrap();
+    assert_eq!((seen, sample.name.as_str(), sample.source.events), (5500, "some.signal", 5500));
+    assert_eq!((sample.scores.len(), sample.scores.invalid()), (5499, 1));
+    let wrong = sample.values.iter().enumerate().filter(|(row, score)| **score != *row as f32);
+    assert_eq!(wrong.map(|(row, _)| row).collect::<Vec<_>>(), [4500]);
+}
+
+#[test]
+fn scores_go_to_a_file_that_arrow_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.arrow");
+    write_table(&path, 2500, |_| 1.0);
+    let table = EventTable::open(&path).unwrap();
+    let sample = Sample::score(&table, &mut FirstInput, &mut |_| {}).unwrap();
+    let scores = folder.path().join("scores.arrow");
+    write_scores(&scores, &[(&table, &sample), (&table, &sample)]).unwrap();
+    let file = std::fs::File::open(&scores).unwrap();
+    let reader = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
+    let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, 5000);
+}
+
+#[test]
+fn different_weights_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weighted.arrow");
+    write_table(&path, 2000, |row| if row == 1500 { 2.0 } else { 1.0 });
+    let table = EventTable::open(&path).unwrap();
+    let error = Sample::score(&table, &mut FirstInput, &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("weighted.arrow") && error.contains("2 in row 1500"), "{error}");
 }

@@ -73,7 +73,10 @@ impl Axis {
     /// `steps` of each decade that lie on the axis.
     fn decades(&self, steps: &[f64]) -> Vec<f64> {
         let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-        exponents.flat_map(|exponent| steps.iter().map(move |step| step * power(exponent))).filter(|v| self.holds(*v)).collect()
+        exponents
+            .flat_map(|exponent| steps.iter().map(move |step| step * power(exponent)))
+            .filter(|v| self.holds(*v))
+            .collect()
     }
 
     fn even_steps(&self, divisions: f64) -> Vec<f64> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
@@ -9,7 +10,6 @@ use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{BLACK, Color, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE};
-use plotters::backend::SVGBackend;
 
 use super::PlotError;
 use super::axis::Axis;
@@ -152,13 +152,14 @@ pub(super) fn line(colour: RGBColor) -> ShapeStyle {
 }
 
 fn draw_mark(area: &Area<'_>, mark: Mark, (x, y): (i32, i32)) -> Drawn {
-    let segment = |from: i32, to: i32, style: ShapeStyle| PathElement::new(vec![(x + from, y), (x + to, y)], style);
+    let segment =
+        |from: i32, to: i32, style: ShapeStyle| PathElement::new(vec![(x + from, y), (x + to, y)], style);
     match mark {
         Mark::Line(colour) => area.draw(&segment(0, 30, colour.stroke_width(3))),
         Mark::Thin(colour) => area.draw(&segment(0, 30, colour.mix(0.45).stroke_width(1))),
-        Mark::Dashes(colour) => {
-            [(0, 7), (11, 18), (22, 30)].into_iter().try_for_each(|(from, to)| area.draw(&segment(from, to, colour.stroke_width(1))))
-        }
+        Mark::Dashes(colour) => [(0, 7), (11, 18), (22, 30)]
+            .into_iter()
+            .try_for_each(|(from, to)| area.draw(&segment(from, to, colour.stroke_width(1)))),
         Mark::Point(colour) => {
             area.draw(&PathElement::new(vec![(x + 15, y - 8), (x + 15, y + 8)], colour.stroke_width(1)))?;
             area.draw(&Circle::new((x + 15, y), 4, colour.filled()))

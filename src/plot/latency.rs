@@ -15,7 +15,8 @@ const LEAST_TAIL: f64 = 1e3;
 /// Writes latency percentiles to `path`, a curve for each of `curves` (name, histogram of nanoseconds), on HdrHistogram's
 /// axes: the percentile by 1 / (1 - quantile), logarithmic, so that every further nine has the same
 /// room. A curve is the step function of the quantiles; it ends with a mark at the maximum, at the quantile
-/// of the last event. Empty histograms are left out.
+/// of the last event. Empty histograms are left out; the first
+/// curve is the widest.
 ///
 /// # Errors
 /// [`PlotError`].
@@ -41,7 +42,9 @@ pub fn latency(curves: &[(&str, &Histogram<u64>)], title: &str, path: &Path) -> 
         for (index, (_, histogram)) in curves.iter().enumerate() {
             let points = thin(steps(histogram), x, y);
             let end = points.last().map(|end| Circle::new(*end, 4, colour(index).filled()));
-            chart.draw_series(LineSeries::new(points, line(colour(index))))?;
+            // Wider, so that it shows where a later curve runs on top of it.
+            let style = if index == 0 { colour(index).stroke_width(5) } else { line(colour(index)) };
+            chart.draw_series(LineSeries::new(points, style))?;
             chart.draw_series(end)?;
         }
         Ok(())

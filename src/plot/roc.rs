@@ -91,7 +91,8 @@ fn low_end(value: f64) -> f64 {
 
 fn legend(signals: &[(&str, &Scores)]) -> Vec<(Mark, String)> {
     let names = signals.iter().enumerate();
-    let mut legend: Vec<_> = names.map(|(index, (name, _))| (Mark::Line(colour(index)), (*name).to_owned())).collect();
+    let mut legend: Vec<_> =
+        names.map(|(index, (name, _))| (Mark::Line(colour(index)), (*name).to_owned())).collect();
     legend.push((Mark::Point(GREY), "working points, 68 % interval".to_owned()));
     legend.push((Mark::Thin(GREY), format!("fewer than {MIN_BACKGROUND_EVENTS} background events")));
     legend.push((Mark::Dashes(GREY), "no discrimination".to_owned()));
@@ -117,7 +118,10 @@ fn marks(
         let Some(point) = signal_efficiency(background, signal, efficiency) else { continue };
         let (low, high) = (point.interval.low, point.interval.high);
         if high > y.low() {
-            chart.draw_series([PathElement::new([(efficiency, low), (efficiency, high)], colour.stroke_width(1))])?;
+            chart.draw_series([PathElement::new(
+                [(efficiency, low), (efficiency, high)],
+                colour.stroke_width(1),
+            )])?;
         }
         if point.value >= y.low() {
             chart.draw_series([Circle::new((efficiency, point.value), 4, colour.filled())])?;

@@ -30,7 +30,8 @@ pub fn scores(
     model: &str,
     path: &Path,
 ) -> Result<(), PlotError> {
-    let binning = Binning::of(std::iter::once(background).chain(signals.iter().copied()).map(|(_, scores)| scores));
+    let binning =
+        Binning::of(std::iter::once(background).chain(signals.iter().copied()).map(|(_, scores)| scores));
     let of_background = binning.fractions(background.1);
     let of_signals: Vec<_> = signals.iter().map(|(_, scores)| binning.fractions(scores)).collect();
     let smallest = std::iter::once(&of_background).chain(&of_signals).flatten().copied();
@@ -75,7 +76,11 @@ impl Binning {
         let (low, high) = ranges
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
             .map_or((0.0, 1.0), |(low, high)| (f64::from(low), f64::from(high)));
-        let inner = if low > 0.0 && high / low >= WIDE { Axis::logarithmic(low, high) } else { Axis::linear(low, high) };
+        let inner = if low > 0.0 && high / low >= WIDE {
+            Axis::logarithmic(low, high)
+        } else {
+            Axis::linear(low, high)
+        };
         // An outer bin on each side, as wide as the others.
         let axis = inner.extended(1.0 / BINS as f64);
         Self { axis }
@@ -118,10 +123,7 @@ fn legend(background: &str, signals: &[(&str, &Scores)]) -> Vec<(Mark, String)> 
 /// Marks the bins that hold what lies outside of the range.
 fn outer_bins(chart: &mut Chart<'_, '_>, binning: &Binning, y: Axis) -> Drawn {
     let shade: ShapeStyle = GREY.mix(0.12).filled();
-    let edges = [
-        (0, 1, HPos::Left, "underflow"),
-        (BINS + 2, BINS + 1, HPos::Right, "overflow"),
-    ];
+    let edges = [(0, 1, HPos::Left, "underflow"), (BINS + 2, BINS + 1, HPos::Right, "overflow")];
     for (outside, inside, side, name) in edges {
         let (outside, inside) = (binning.edge(outside), binning.edge(inside));
         chart.draw_series([Rectangle::new([(outside, y.low()), (inside, y.high())], shade)])?;

@@ -46,9 +46,8 @@ pub fn significance(
         chart.draw_series(DashedLineSeries::new([(x.low(), 1.0), (1.0, 1.0)], 7, 5, GREY.stroke_width(1)))?;
         for (index, ((_, signal), best)) in signals.iter().zip(&maxima).enumerate() {
             chart.draw_series(LineSeries::new(thin(curve(background, signal), x, y), line(colour(index))))?;
-            let mark = best.map(|best| {
-                Circle::new((best.background_efficiency, best.value), 4, colour(index).filled())
-            });
+            let mark = best
+                .map(|best| Circle::new((best.background_efficiency, best.value), 4, colour(index).filled()));
             chart.draw_series(mark)?;
         }
         Ok(())
@@ -65,7 +64,8 @@ fn curve<'a>(background: &'a Scores, signal: &'a Scores) -> impl Iterator<Item =
 
 fn legend(signals: &[(&str, &Scores)]) -> Vec<(Mark, String)> {
     let names = signals.iter().enumerate();
-    let mut legend: Vec<_> = names.map(|(index, (name, _))| (Mark::Line(colour(index)), (*name).to_owned())).collect();
+    let mut legend: Vec<_> =
+        names.map(|(index, (name, _))| (Mark::Line(colour(index)), (*name).to_owned())).collect();
     legend.push((Mark::Dot(GREY), "maximum".to_owned()));
     legend.push((Mark::Dashes(GREY), "no selection".to_owned()));
     legend

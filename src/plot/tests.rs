@@ -19,7 +19,8 @@ fn exponential(events: u32, mean: f32) -> Vec<f32> {
 
 #[test]
 fn plots_name_axes_and_curves() {
-    let (background, signal) = (Scores::new(&exponential(20_000, 1.0)), Scores::new(&exponential(3_000, 3.0)));
+    let (background, signal) =
+        (Scores::new(&exponential(20_000, 1.0)), Scores::new(&exponential(3_000, 3.0)));
     let signals = [("leptoquark & co", &signal)];
     let roc = svg(|path| super::roc(&background, &signals, &[1e-2, 1e-3], "l1_ae", path));
     let scores = svg(|path| super::scores(("minimum_bias", &background), &signals, "l1_ae", path));
@@ -27,7 +28,10 @@ fn plots_name_axes_and_curves() {
     for (plot, words) in [
         (roc, ["ROC curves of l1_ae", "background efficiency", "signal efficiency", "10⁻³"]),
         (scores, ["Anomaly scores of l1_ae", "fraction of events per bin", "minimum_bias", "overflow"]),
-        (significance, ["Significance improvement", "√ background efficiency", "maximum", "background efficiency"]),
+        (
+            significance,
+            ["Significance improvement", "√ background efficiency", "maximum", "background efficiency"],
+        ),
     ] {
         assert!(words.iter().all(|word| plot.contains(word)), "{words:?}");
         assert!(plot.contains("leptoquark &amp; co"), "names are escaped");
@@ -70,7 +74,8 @@ fn an_unwritable_place_is_named() {
 fn ticks_are_readable() {
     let wide = Axis::logarithmic(1e-6, 1e6);
     let narrow = Axis::linear(0.0, 0.2);
-    let labels = |axis: Axis, values: &[f64]| values.iter().map(|value| axis.tick(*value)).collect::<Vec<_>>();
+    let labels =
+        |axis: Axis, values: &[f64]| values.iter().map(|value| axis.tick(*value)).collect::<Vec<_>>();
     assert_eq!(labels(wide, &[1e-6, 1e-2, 0.1, 1.0, 1e3, 1e4]), ["10⁻⁶", "10⁻²", "0.1", "1", "1000", "10⁴"]);
     assert_eq!(labels(narrow, &[0.0, 0.01, 0.15]), ["0", "0.01", "0.15"]);
 }

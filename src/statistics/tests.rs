@@ -64,8 +64,8 @@ fn signal_efficiency_is_scikit_learns() {
         (1.0, 1.0, 12, Some(-0.5)),
     ];
     let large_expected = [
-        (1e-2, 0.047_333_333_333_333_33, 198, Some(0.978_759_765_625)),
-        (1e-3, 0.007, 19, Some(0.997_558_593_75)),
+        (1e-2, 0.047_333_333_333_333_33, 198, Some(4009.0 / 4096.0)),
+        (1e-3, 0.007, 19, Some(4086.0 / 4096.0)),
         (1e-4, 0.0, 0, None),
     ];
     let check = |(background, signal): (Scores, Scores), expected: &[(f64, f64, u64, Option<f32>)]| {
@@ -91,7 +91,7 @@ fn significance_improvement_is_the_curves_maximum() {
     assert_close(found.value, 1.408_236_975_335_117, 1e-12);
     assert_close(found.background_efficiency, 0.3081, 1e-12);
     assert_close(found.signal_efficiency, 0.781_666_666_666_666_6, 1e-12);
-    assert_eq!(found.threshold, 0.478_759_765_625);
+    assert_eq!(found.threshold, 1961.0 / 4096.0);
     let (background, signal) = (Scores::new(&[0.0; 9]), Scores::new(&SIGNAL));
     assert_eq!(max_significance_improvement(&background, &signal), None);
 }

@@ -88,10 +88,10 @@ fn big_endian() -> Datatype {
 
 fn event(number: usize) -> impl Iterator<Item = f32> {
     (0..PLACES).flat_map(move |place| {
-        let present = place == 0 || (number + place) % 3 != 0;
+        let present = place == 0 || !(number + place).is_multiple_of(3);
         let base = (number * PLACES + place) as f32;
         let eta = if place == 0 { 0.0 } else { (base % 500.0) * 0.01 - 2.5 };
-        let object = [base * 0.25 + 1.0, eta, (base % 628.0) * 0.01 - 3.14, class_of(place)];
+        let object = [base * 0.25 + 1.0, eta, (base % 600.0) * 0.01 - 3.0, class_of(place)];
         if present { object } else { [0.0; COLUMNS] }
     })
 }

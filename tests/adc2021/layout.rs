@@ -185,16 +185,16 @@ fn an_existing_output_is_replaced_only_by_force() {
     let fixture = Fixture::of(10, Storage::Contiguous);
     let input = scratch.input("a.h5", &fixture.bytes());
     std::fs::write(scratch.output(), "precious").unwrap();
-    let error = scratch.conversion(&[input.clone()]).plan().err().unwrap().to_string();
+    let error = scratch.conversion(std::slice::from_ref(&input)).plan().err().unwrap().to_string();
     assert!(error.contains("--force"), "{error}");
     assert_eq!(std::fs::read(scratch.output()).unwrap(), b"precious");
 
-    let mut conversion = scratch.conversion(&[input.clone()]);
+    let mut conversion = scratch.conversion(std::slice::from_ref(&input));
     conversion.force = true;
     conversion.plan().unwrap().run(|_| ()).unwrap();
     assert_eq!(inputs(&scratch.output()), fixture.expected());
 
-    let mut onto_itself = scratch.conversion(&[input.clone()]);
+    let mut onto_itself = scratch.conversion(std::slice::from_ref(&input));
     (onto_itself.force, onto_itself.output) = (true, input);
     assert!(onto_itself.plan().err().unwrap().to_string().contains("is an input"));
 }

@@ -25,6 +25,8 @@ impl Scratch {
 
     /// Opens `bytes` as a file.
     fn open(&self, bytes: &[u8]) -> Result<EventTable, EventError> {
+        // Rewriting a file in place makes some file systems flush it at once.
+        drop(std::fs::remove_file(self.path()));
         std::fs::write(self.path(), bytes).unwrap();
         EventTable::open(&self.path())
     }
