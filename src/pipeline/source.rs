@@ -4,7 +4,7 @@ use super::counters::{Counters, DropCause};
 use super::ring::{Producer, PushError};
 use super::wait::sleep_towards;
 use super::worker::nanoseconds_since;
-use super::{Overload, Stop, WaitStrategy};
+use super::{Overload, Stop, WaitStrategy, Waiter};
 use crate::source::{Clock, Cursor, EventSet, Run};
 
 /// A source that was away from its clock for longer than this was held up by the machine, not by its queues.
@@ -67,6 +67,7 @@ impl Source<'_> {
         let mut position = Position::default();
         let last_event = self.last_event();
         let mut previous_ns = 0;
+        let waiter = self.wait.waiter();
         while position.event < last_event && !stop.is_requested() {
             let now_ns = nanoseconds_since(start);
             let arrived = self.clock.due(now_ns);
@@ -81,7 +82,7 @@ impl Source<'_> {
             }
             let held_up = Duration::from_nanos(now_ns - previous_ns) > HELD_UP;
             previous_ns = now_ns;
-            self.offer((due, arrived), held_up, &mut position, &mut tally.counters, stop);
+            self.offer((due, arrived), held_up, &mut position, &mut tally.counters, (stop, &waiter));
         }
         tally.counters.events_in = position.event;
         tally.elapsed = start.elapsed();
@@ -120,9 +121,8 @@ impl Source<'_> {
         held_up: bool,
         position: &mut Position,
         counters: &mut Counters,
-        stop: &Stop,
+        (stop, waiter): (&Stop, &Waiter),
     ) {
-        let waiter = self.wait.waiter();
         while position.event < due {
             let run = self.set.run_at(position.cursor, self.batch.min(due - position.event));
             if self.place(run, position) {
@@ -139,7 +139,10 @@ impl Source<'_> {
             }
             match self.overload {
                 Overload::Block => waiter.wait(),
-                Overload::Drop if arrived - position.event <= BUFFERED_EVENTS => return,
+                Overload::Drop if arrived - position.event <= BUFFERED_EVENTS => {
+                    waiter.wait();
+                    return;
+                }
                 Overload::Drop => {
                     let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
                     let excess = (arrived - position.event - BUFFERED_EVENTS).min(due - position.event);
