@@ -11,6 +11,7 @@ use trigsieve::trigger::{Calibration, Menu, RateCut, calibrate};
 use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
+use super::output::print;
 use super::sample::{LoadedModel, check_writable};
 use super::units::{RateHz, format_rate};
 
@@ -64,7 +65,7 @@ pub fn run(args: &CalibrateArgs, context: Context) -> anyhow::Result<()> {
     let menu = menu(args, &loaded.model, &sample, &found);
     menu.save(&args.output)?;
     if !context.quiet {
-        println!("{}", table(&menu));
+        print(table(&menu))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use trigsieve::convert::{Conversion, ConvertedInput, SourceLayout};
 use trigsieve::event::Encoding;
 
+use super::output::print;
 use super::{Context, progress};
 
 /// Convert simulated events into an event table (Arrow IPC) that maps.
@@ -55,7 +56,11 @@ pub fn run(args: ConvertArgs, context: Context) -> anyhow::Result<()> {
     inputs.iter().for_each(warn);
     if !context.quiet {
         let events: u64 = inputs.iter().map(|input| input.events).sum();
-        println!("{}: {events} events, encoding {encoding}, K = {}", output.display(), encoding.k());
+        print(format_args!(
+            "{}: {events} events, encoding {encoding}, K = {}",
+            output.display(),
+            encoding.k()
+        ))?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use trigsieve::sink::RunFolder;
 use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
+use super::output::print;
 use super::sample::LoadedModel;
 
 /// The files of an evaluation; the first is written last, so a folder that has it is complete.
@@ -60,11 +61,12 @@ pub fn run(args: &EvaluateArgs, context: Context) -> anyhow::Result<()> {
     let mut loaded = LoadedModel::open(&args.model, &args.engine)?;
     let paths: Vec<PathBuf> = std::iter::once(&args.background).chain(&args.signal).cloned().collect();
     let tables = loaded.tables(&paths)?;
-    let folder = RunFolder::claim_for(&args.output, args.force, &FILES)?;
+    let mut folder = RunFolder::claim_for(&args.output, args.force, &FILES)?;
     let samples =
         tables.iter().map(|table| loaded.score(table, context)).collect::<anyhow::Result<Vec<_>>>()?;
     let (background, signals) = (&samples[0], &samples[1..]);
     let metrics = evaluate(loaded.model, background, signals)?;
+    folder.remove_older()?;
     plots(&folder, &metrics.model.name, background, signals)?;
     if args.scores {
         let scored: Vec<(&EventTable, &Sample)> = tables.iter().zip(&samples).collect();
@@ -72,7 +74,7 @@ pub fn run(args: &EvaluateArgs, context: Context) -> anyhow::Result<()> {
     }
     write_metrics(&folder, &metrics)?;
     if !context.quiet {
-        println!("{}", table::of(&metrics));
+        print(table::of(&metrics))?;
     }
     Ok(())
 }

@@ -19,16 +19,12 @@ pub fn code_of(outcome: anyhow::Result<()>) -> ExitCode {
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// The error and its causes. The library's messages end with their cause, which is not said twice.
+/// The error and its causes. Library errors say their cause in their own text, others leave it to the chain.
 fn causes(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| {
-        if text.is_empty() {
-            cause
-        } else if text.ends_with(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        said => format!("{said}: {cause}"),
     })
 }
 

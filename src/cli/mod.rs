@@ -6,6 +6,7 @@ mod engine;
 mod evaluate;
 mod exit;
 mod inspect;
+mod output;
 mod progress;
 mod replay;
 mod sample;

@@ -3,7 +3,7 @@
 mod table;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -22,11 +22,16 @@ use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
 use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
+use super::output::print;
 use super::progress::events_bar;
 use super::units::{RateHz, format_rate};
 
 /// Rate of the LHC's bunch clock: one crossing in 25 ns.
 const BUNCH_CLOCK_HZ: f64 = 40e6;
+/// Fastest clock: schedules are kept in whole nanoseconds.
+const MAX_RATE_HZ: f64 = 1e9;
+/// Two signals within this time are one wish: `timeout` and some shells signal a process and then its group.
+const ONE_WISH: Duration = Duration::from_secs(1);
 /// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
 const BATCH: usize = 1024;
 /// Largest `--batch`: more adds latency and memory, no throughput.
@@ -132,8 +137,12 @@ struct Resolved {
 /// Runs the command.
 pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     let resolved = resolve(args)?;
-    let folder = RunFolder::claim(&args.output, args.force)?;
     let scorers = make_scorers(&resolved)?;
+    let stop = Stop::default();
+    // Before the first file: a signal must not leave half a run behind.
+    stop_on_signals(&stop)?;
+    let mut folder = RunFolder::claim(&args.output, args.force)?;
+    check_inputs_stay(args, &folder)?;
     let description = scorers.first().and_then(|of| of.first()).map(|scorer| scorer.describe());
     let names = model_names(&resolved.bundles);
     let schema = tagged_schema(resolved.set.tables()[0].arrow_schema(), &names);
@@ -141,8 +150,6 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     let prescaler = Prescaler::new(&resolved.paths);
     let mut sink = TaggedEvents::new(&resolved.set, prescaler, writer, schema, names.len())?;
 
-    let stop = Stop::default();
-    stop_on_signals(&stop)?;
     let started = SystemTime::now();
     let bar = events_bar(context, expected_events(&resolved), "replay");
     let decider = Decider::new(&resolved.paths, resolved.bundles.len());
@@ -152,6 +159,7 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
         })?;
     bar.finish_and_clear();
 
+    folder.remove_older()?;
     let (paths, tagged) = match sink.finish() {
         Ok((prescaler, tagged)) => (prescaler.counters().to_vec(), tagged),
         Err(error) => {
@@ -161,18 +169,20 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     };
     let engine = engine_report(args, &resolved, description.unwrap_or_default());
     let report = report(args, &resolved, &outcome, engine, (&paths, tagged));
-    leave_behind(&folder, &resolved, &outcome, &report, started)?;
+    let left = leave_behind(&folder, &resolved, &outcome, &report, started);
+    // What failed the run first is what the user needs to know, also when the report cannot be left for the same reason.
+    if let Some(error) = &outcome.error {
+        anyhow::bail!("the run failed: {error}");
+    }
+    left?;
     if !context.quiet {
-        println!("{}", table::of(&report));
+        print(table::of(&report))?;
     }
     verdict(&outcome)
 }
 
 /// Anything but a complete, balanced run is an error to the caller.
 fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
-    if let Some(error) = &outcome.error {
-        anyhow::bail!("the run failed: {error}");
-    }
     outcome.counters.check(true)?;
     if outcome.interrupted {
         anyhow::bail!(
@@ -235,10 +245,24 @@ fn check_usage(args: &ReplayArgs, clock: &Clock) -> anyhow::Result<()> {
     if args.overload == OverloadArg::Drop && !clock.is_paced() {
         return Err(usage("--overload drop needs a clock: at --rate max every event would be late"));
     }
-    if args.selection.threshold.is_some_and(|threshold| threshold.is_nan()) {
-        return Err(usage("--threshold NaN accepts nothing and rejects nothing"));
+    if let Some(threshold) = args.selection.threshold.filter(|threshold| !threshold.is_finite()) {
+        return Err(usage(format!("--threshold {threshold} is not a finite score")));
+    }
+    if clock.rate_hz().is_some_and(|rate_hz| rate_hz > MAX_RATE_HZ) {
+        return Err(usage("--rate: more than 1 GHz, the resolution of the clock; use max"));
     }
     Ok(())
+}
+
+/// With --force a run replaces the files of an older one, which must not be the events it reads.
+fn check_inputs_stay(args: &ReplayArgs, folder: &RunFolder) -> anyhow::Result<()> {
+    match args.events.iter().find(|path| folder.is_older(path)) {
+        Some(path) => Err(usage(format!(
+            "{} is an input and would be replaced: name another output folder",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Result<()> {
@@ -284,8 +308,10 @@ fn model_names(bundles: &[ModelBundle]) -> Vec<String> {
 /// The first signal stops the run in order, the second ends the process.
 fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
     let stop = stop.clone();
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if stop.was_interrupted() {
+        let since_first = first.get_or_insert_with(Instant::now).elapsed();
+        if since_first > ONE_WISH {
             std::process::exit(1);
         }
         stop.interrupt();

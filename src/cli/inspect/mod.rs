@@ -4,7 +4,6 @@ mod events;
 mod model;
 mod text;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -13,7 +12,7 @@ use serde::Serialize;
 use trigsieve::event::EventTable;
 use trigsieve::model::{CARD_FILE, ModelBundle};
 
-use super::Context;
+use super::{Context, output};
 
 /// Show what is in an event file or a model bundle.
 #[derive(Args, Debug)]
@@ -82,12 +81,6 @@ fn hint(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Prints at once; a reader that has seen enough and closed the pipe is no error.
 fn print(report: &impl Report, json: bool) -> anyhow::Result<()> {
-    let mut text = if json { serde_json::to_string_pretty(report)? } else { report.text() };
-    text.push('\n');
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
-        _ => Ok(()),
-    }
+    output::print(if json { serde_json::to_string_pretty(report)? } else { report.text() })
 }
