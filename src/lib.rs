@@ -3,12 +3,17 @@
 //!
 //! The modules follow the way of an event; ARCHITECTURE.md walks through them.
 
+mod contain;
+pub mod convert;
 pub mod durable;
+pub mod evaluate;
 pub mod event;
 pub mod latency;
 pub mod model;
 pub mod pipeline;
+pub mod plot;
 pub mod score;
 pub mod sink;
 pub mod source;
+pub mod statistics;
 pub mod trigger;

@@ -1,9 +1,15 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod calibrate;
+mod convert;
 mod engine;
+mod evaluate;
 mod exit;
+mod inspect;
+mod output;
 mod progress;
 mod replay;
+mod sample;
 mod units;
 
 use std::process::ExitCode;
@@ -34,7 +40,11 @@ struct Verbosity {
 
 #[derive(Subcommand)]
 enum Command {
+    Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
     Replay(replay::ReplayArgs),
+    Calibrate(calibrate::CalibrateArgs),
+    Evaluate(evaluate::EvaluateArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -54,7 +64,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, context: Context) -> anyhow::Result<()> {
     match command {
+        Command::Convert(args) => convert::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
         Command::Replay(args) => replay::run(&args, context),
+        Command::Calibrate(args) => calibrate::run(&args, context),
+        Command::Evaluate(args) => evaluate::run(&args, context),
     }
 }
 

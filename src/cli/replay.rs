@@ -2,8 +2,8 @@
 
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -13,8 +13,8 @@ use trigsieve::model::ModelBundle;
 use trigsieve::pipeline::{Outcome, Overload, ReplayPlan, Span, Stop, replay};
 use trigsieve::score::{Scorer, ScorerFactory};
 use trigsieve::sink::{
-    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport, RunStatus,
-    SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
+    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
+    RunStatus, SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
 };
 use trigsieve::source::{Clock, EventSet, FillingScheme};
 use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
@@ -22,11 +22,16 @@ use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
 use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
+use super::output::print;
 use super::progress::events_bar;
-use super::units::RateHz;
+use super::units::{RateHz, format_rate};
 
 /// Rate of the LHC's bunch clock: one crossing in 25 ns.
 const BUNCH_CLOCK_HZ: f64 = 40e6;
+/// Fastest clock: schedules are kept in whole nanoseconds.
+const MAX_RATE_HZ: f64 = 1e9;
+/// Two signals within this time are one wish: `timeout` and some shells signal a process and then its group.
+const ONE_WISH: Duration = Duration::from_secs(1);
 /// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
 const BATCH: usize = 1024;
 /// Largest `--batch`: more adds latency and memory, no throughput.
@@ -34,8 +39,10 @@ const MAX_BATCH: usize = 65_536;
 
 /// Replay events through a mock trigger: score, decide, write what is accepted, measure every decision.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: at the LHC's rate, keep what passes the menu, drop what cannot be looked at in time\n  \
-    trigsieve replay events.arrow --model models/l1_ae --menu menu.toml --rate 40MHz --overload drop -o out")]
+#[command(
+    after_help = "Example: at the LHC's rate, keep what passes the menu, drop what cannot be looked at in time\n  \
+    trigsieve replay events.arrow --model models/l1_ae --menu menu.toml --rate 40MHz --overload drop -o out"
+)]
 pub struct ReplayArgs {
     /// Event tables, in order.
     #[arg(required = true, value_name = "EVENTS")]
@@ -130,8 +137,12 @@ struct Resolved {
 /// Runs the command.
 pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     let resolved = resolve(args)?;
-    let folder = RunFolder::claim(&args.output, args.force)?;
     let scorers = make_scorers(&resolved)?;
+    let stop = Stop::default();
+    // Before the first file: a signal must not leave half a run behind.
+    stop_on_signals(&stop)?;
+    let mut folder = RunFolder::claim(&args.output, args.force)?;
+    check_inputs_stay(args, &folder)?;
     let description = scorers.first().and_then(|of| of.first()).map(|scorer| scorer.describe());
     let names = model_names(&resolved.bundles);
     let schema = tagged_schema(resolved.set.tables()[0].arrow_schema(), &names);
@@ -139,15 +150,16 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     let prescaler = Prescaler::new(&resolved.paths);
     let mut sink = TaggedEvents::new(&resolved.set, prescaler, writer, schema, names.len())?;
 
-    let stop = Stop::default();
-    stop_on_signals(&stop)?;
     let started = SystemTime::now();
     let bar = events_bar(context, expected_events(&resolved), "replay");
-    let decider = Decider::new(&resolved.paths);
+    let decider = Decider::new(&resolved.paths, resolved.bundles.len());
     let mut outcome =
-        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| bar.set_position(events))?;
+        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| {
+            bar.set_position(events)
+        })?;
     bar.finish_and_clear();
 
+    folder.remove_older()?;
     let (paths, tagged) = match sink.finish() {
         Ok((prescaler, tagged)) => (prescaler.counters().to_vec(), tagged),
         Err(error) => {
@@ -157,21 +169,25 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     };
     let engine = engine_report(args, &resolved, description.unwrap_or_default());
     let report = report(args, &resolved, &outcome, engine, (&paths, tagged));
-    leave_behind(&folder, &resolved, &outcome, &report, started)?;
+    let left = leave_behind(&folder, &resolved, &outcome, &report, started);
+    // What failed the run first is what the user needs to know, also when the report cannot be left for the same reason.
+    if let Some(error) = &outcome.error {
+        anyhow::bail!("the run failed: {error}");
+    }
+    left?;
     if !context.quiet {
-        println!("{}", table::of(&report));
+        print(table::of(&report))?;
     }
     verdict(&outcome)
 }
 
 /// Anything but a complete, balanced run is an error to the caller.
 fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
-    if let Some(error) = &outcome.error {
-        anyhow::bail!("the run failed: {error}");
-    }
     outcome.counters.check(true)?;
     if outcome.interrupted {
-        anyhow::bail!("interrupted: what had been offered was decided and written, run.json says how far it came");
+        anyhow::bail!(
+            "interrupted: what had been offered was decided and written, run.json says how far it came"
+        );
     }
     Ok(())
 }
@@ -207,8 +223,12 @@ fn clock(args: &ReplayArgs) -> anyhow::Result<Clock> {
     match (args.rate, &args.filling_scheme) {
         (ClockRate::Max, None) => Ok(Clock::Unpaced),
         (ClockRate::Hz(hz), None) => Ok(Clock::fixed(hz)),
-        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => Ok(Clock::Filled(FillingScheme::read(path)?)),
-        (_, Some(_)) => Err(usage("--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz")),
+        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => {
+            Ok(Clock::Filled(FillingScheme::read(path)?))
+        }
+        (_, Some(_)) => {
+            Err(usage("--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz"))
+        }
     }
 }
 
@@ -225,17 +245,34 @@ fn check_usage(args: &ReplayArgs, clock: &Clock) -> anyhow::Result<()> {
     if args.overload == OverloadArg::Drop && !clock.is_paced() {
         return Err(usage("--overload drop needs a clock: at --rate max every event would be late"));
     }
-    if args.selection.threshold.is_some_and(|threshold| threshold.is_nan()) {
-        return Err(usage("--threshold NaN accepts nothing and rejects nothing"));
+    if let Some(threshold) = args.selection.threshold.filter(|threshold| !threshold.is_finite()) {
+        return Err(usage(format!("--threshold {threshold} is not a finite score")));
+    }
+    if clock.rate_hz().is_some_and(|rate_hz| rate_hz > MAX_RATE_HZ) {
+        return Err(usage("--rate: more than 1 GHz, the resolution of the clock; use max"));
     }
     Ok(())
+}
+
+/// With --force a run replaces the files of an older one, which must not be the events it reads.
+fn check_inputs_stay(args: &ReplayArgs, folder: &RunFolder) -> anyhow::Result<()> {
+    match args.events.iter().find(|path| folder.is_older(path)) {
+        Some(path) => Err(usage(format!(
+            "{} is an input and would be replaced: name another output folder",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Result<()> {
     for (index, bundle) in bundles.iter().enumerate() {
         let card = bundle.card();
         if bundles[..index].iter().any(|other| other.card().name == card.name) {
-            return Err(usage(format!("two bundles are named `{}`: their scores would share a column", card.name)));
+            return Err(usage(format!(
+                "two bundles are named `{}`: their scores would share a column",
+                card.name
+            )));
         }
         for table in tables {
             table.expect(&format!("the model {}", bundle.folder().display()), &card.encoding, card.inputs)?;
@@ -271,8 +308,10 @@ fn model_names(bundles: &[ModelBundle]) -> Vec<String> {
 /// The first signal stops the run in order, the second ends the process.
 fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
     let stop = stop.clone();
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if stop.was_interrupted() {
+        let since_first = first.get_or_insert_with(Instant::now).elapsed();
+        if since_first > ONE_WISH {
             std::process::exit(1);
         }
         stop.interrupt();
@@ -403,8 +442,12 @@ fn plot(folder: &RunFolder, outcome: &Outcome, report: &RunReport) -> anyhow::Re
         ("score", &latencies.score),
         ("hand-over", &outcome.handover),
     ];
-    let measured: Vec<_> = curves.into_iter().filter(|(_, histogram)| !histogram.is_empty()).collect();
-    let path: &Path = &folder.file("latency.svg");
-    let _ = (measured, path);
-    Ok(())
+    let engine = &report.engine;
+    let models = engine.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let rate = report.scheduled_rate_hz.map_or_else(
+        || "as fast as it goes".to_owned(),
+        |hz| format!("at {}", format_rate(hz).replace(".000 ", " ")),
+    );
+    let title = format!("Latency of {models} ({}, {}), {rate}", engine.name, engine.precision);
+    Ok(trigsieve::plot::latency(&curves, &title, &folder.file("latency.svg"))?)
 }

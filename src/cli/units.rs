@@ -29,6 +29,15 @@ impl FromStr for RateHz {
     }
 }
 
+/// A rate for people: three decimals in the largest unit below it.
+pub fn format_rate(hz: f64) -> String {
+    match hz {
+        hz if hz >= 1e6 => format!("{:.3} MHz", hz / 1e6),
+        hz if hz >= 1e3 => format!("{:.3} kHz", hz / 1e3),
+        hz => format!("{hz:.3} Hz"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::RateHz;

@@ -31,6 +31,13 @@ impl ObjectKind {
 pub const L1_OBJECTS: [(ObjectKind, usize); 4] =
     [(ObjectKind::Met, 1), (ObjectKind::EGamma, 4), (ObjectKind::Muon, 4), (ObjectKind::Jet, 10)];
 
+/// Objects of an event in the L1 encodings.
+pub const L1_PLACES: usize = 19;
+
+/// pT (GeV), eta and phi (rad) of the objects of an event, in the order of [`L1_OBJECTS`]; an absent object is
+/// all zero.
+pub type L1Event = [[f32; 3]; L1_PLACES];
+
 /// A named, versioned function from physics objects to the K inputs of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -64,6 +71,17 @@ impl Encoding {
     pub fn k(self) -> usize {
         match self {
             Self::L1x57 => 57,
+        }
+    }
+
+    /// Appends the K inputs of an event.
+    pub fn encode(self, objects: &L1Event, inputs: &mut Vec<f32>) {
+        match self {
+            Self::L1x57 => {
+                let start = inputs.len();
+                inputs.extend_from_slice(objects.as_flattened());
+                inputs[start + 1] = 0.0;
+            }
         }
     }
 

@@ -21,6 +21,14 @@ pub enum EventError {
         /// Where in the file.
         offset: u64,
     },
+    /// The file made the Arrow reader panic.
+    #[error("{path}: not a complete Arrow IPC file: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The reader's last words.
+        reason: String,
+    },
     /// Arrow refused a record batch or a dictionary.
     #[error("{path}: record batch {batch}: {source}")]
     Batch {

@@ -20,7 +20,11 @@ pub(super) fn map_file(path: &Path) -> Result<Buffer, EventError> {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
     }
     if metadata.len() == 0 {
-        return Err(EventError::Format { path: path.to_owned(), reason: "the file is empty".into(), offset: 0 });
+        return Err(EventError::Format {
+            path: path.to_owned(),
+            reason: "the file is empty".into(),
+            offset: 0,
+        });
     }
     // SAFETY: the map is read-only and lives as long as the returned buffer. What the type system
     // cannot promise is that no other process truncates or rewrites the file meanwhile; event files

@@ -4,17 +4,22 @@
 //! map. The columns and the metadata keys are in [`schema`]; the functions from physics objects to
 //! network inputs are the [`Encoding`]s.
 
+mod budget;
 mod encoding;
 mod error;
 mod map;
 mod rows;
 pub mod schema;
+mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use encoding::{Encoding, L1_OBJECTS, ObjectKind, UnknownEncoding};
+pub use encoding::{Encoding, L1_OBJECTS, L1_PLACES, L1Event, ObjectKind, UnknownEncoding};
 pub use error::EventError;
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};
+pub use stats::{ColumnCount, FeatureStats, TableStats};
 pub use table::{EventTable, TableBatch};
 pub use writer::{BATCH_ROWS, EventWriter};

@@ -94,11 +94,13 @@ impl EventSchema {
         check_column(schema, path, BUNCH_CROSSING, &DataType::UInt64)?;
         check_optional(schema, path, LABEL, &DataType::UInt8)?;
         check_optional(schema, path, WEIGHT, &DataType::Float32)?;
+        check_process(schema, path)?;
         let (k, element) = inputs_type(schema, path)?;
         let features: Vec<Feature> = json_metadata(schema, path, KEY_FEATURES)?;
         check_feature_count(path, &features, k)?;
         Ok(Self {
-            encoding: required_metadata(schema, path, KEY_ENCODING, "the name of the feature encoding")?.to_owned(),
+            encoding: required_metadata(schema, path, KEY_ENCODING, "the name of the feature encoding")?
+                .to_owned(),
             k,
             element,
             features,
@@ -136,6 +138,12 @@ impl EventSchema {
 #[must_use]
 pub fn label_field() -> Field {
     Field::new(LABEL, DataType::UInt8, false)
+}
+
+/// The optional `process` column's field.
+#[must_use]
+pub fn process_field() -> Field {
+    Field::new(PROCESS, DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), false)
 }
 
 fn check_version(schema: &Schema, path: &Path) -> Result<(), EventError> {
@@ -204,12 +212,17 @@ fn check_optional(
     check_column(schema, path, column, expected)
 }
 
-fn column_error(
-    path: &Path,
-    column: &'static str,
-    expected: String,
-    found: Option<&DataType>,
-) -> EventError {
+fn check_process(schema: &Schema, path: &Path) -> Result<(), EventError> {
+    match schema.field_with_name(PROCESS).map(Field::data_type) {
+        Err(_) => Ok(()),
+        Ok(DataType::Dictionary(_, values)) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
+            Ok(())
+        }
+        Ok(found) => Err(column_error(path, PROCESS, "a dictionary of Utf8".to_owned(), Some(found))),
+    }
+}
+
+fn column_error(path: &Path, column: &'static str, expected: String, found: Option<&DataType>) -> EventError {
     EventError::Column {
         path: path.to_owned(),
         column,

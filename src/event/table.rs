@@ -10,9 +10,11 @@ use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, Footer, root_as_footer};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use super::budget::DecodeBudget;
 use super::map::map_file;
 use super::schema::{BUNCH_CROSSING, EVENT_ID, EventSchema, INPUTS};
 use super::{ElementType, EventError, Rows, Values};
+use crate::contain::contain;
 
 /// Bytes after the footer: its length (4) and the closing magic (6).
 const TRAILER_BYTES: usize = 10;
@@ -28,6 +30,7 @@ pub struct EventTable {
     rows: u64,
     bytes: u64,
     zero_copy: bool,
+    map: Buffer,
 }
 
 /// One record batch of a table.
@@ -54,6 +57,13 @@ impl EventTable {
     /// # Errors
     /// [`EventError`], with the file and where in it.
     pub fn open(path: &Path) -> Result<Self, EventError> {
+        contain(|| Self::open_trusting(path))
+            .unwrap_or_else(|reason| Err(EventError::Damaged { path: path.to_owned(), reason }))
+    }
+
+    /// [`EventTable::open`], which may panic inside Arrow where a file's message headers are damaged: the
+    /// decoder slices and unwraps by them.
+    fn open_trusting(path: &Path) -> Result<Self, EventError> {
         let file = map_file(path)?;
         let footer_bytes = footer_slice(&file, path)?;
         let footer = root_as_footer(&footer_bytes).map_err(|error| EventError::Format {
@@ -81,6 +91,7 @@ impl EventTable {
             rows,
             bytes: file.len() as u64,
             zero_copy,
+            map: file,
         };
         table.note_copies();
         Ok(table)
@@ -138,7 +149,13 @@ impl EventTable {
         &self.batches
     }
 
-    /// Whether the inputs of every batch lie in the mapped file.
+    /// The mapped file.
+    #[must_use]
+    pub fn mapped_bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Whether `event_id`, `bunch_crossing` and `inputs` of every batch lie in the mapped file.
     #[must_use]
     pub fn is_zero_copy(&self) -> bool {
         self.zero_copy
@@ -236,11 +253,21 @@ impl TableBatch {
 
     fn lies_in(&self, file: &Buffer) -> bool {
         let inputs = match &self.inputs {
-            Inputs::F32(values) => values.inner(),
-            Inputs::I16(values) => values.inner(),
+            Inputs::F32(values) => bytes_of(values),
+            Inputs::I16(values) => bytes_of(values),
         };
-        inputs.is_empty() || file.as_slice().as_ptr_range().contains(&inputs.as_ptr())
+        let columns = [inputs, bytes_of(self.event_ids()), bytes_of(self.bunch_crossings())];
+        columns.iter().all(|column| column.is_empty() || contains(file, column))
     }
+}
+
+fn bytes_of<T: zerocopy::IntoBytes + zerocopy::Immutable>(values: &[T]) -> &[u8] {
+    zerocopy::IntoBytes::as_bytes(values)
+}
+
+fn contains(whole: &[u8], part: &[u8]) -> bool {
+    let (whole, part) = (whole.as_ptr_range(), part.as_ptr_range());
+    whole.start <= part.start && part.end <= whole.end
 }
 
 /// Bytes of the footer, bounds checked against the file.
@@ -284,14 +311,17 @@ fn decode(
     schema: &SchemaRef,
     path: &Path,
 ) -> Result<Vec<RecordBatch>, EventError> {
+    let mut budget = DecodeBudget::of_file(path, file.len() as u64);
     let mut decoder = FileDecoder::new(schema.clone(), footer.version());
     for (index, block) in footer.dictionaries().iter().flatten().enumerate() {
         let buffer = block_slice(file, block, index, path)?;
+        budget.spend(block, &buffer)?;
         decoder.read_dictionary(block, &buffer).map_err(batch_error(path, index))?;
     }
     let mut batches = Vec::new();
     for (index, block) in footer.recordBatches().iter().flatten().enumerate() {
         let buffer = block_slice(file, block, index, path)?;
+        budget.spend(block, &buffer)?;
         let batch = decoder.read_record_batch(block, &buffer).map_err(batch_error(path, index))?;
         batches.extend(batch);
     }
@@ -356,8 +386,10 @@ fn inputs_of(
         expected: format!("FixedSizeList of {} {}", schema.k, schema.element),
         found: "another layout in this batch".to_owned(),
     };
-    let list: &FixedSizeListArray =
-        batch.column_by_name(INPUTS).and_then(|column| column.as_fixed_size_list_opt()).ok_or_else(missing)?;
+    let list: &FixedSizeListArray = batch
+        .column_by_name(INPUTS)
+        .and_then(|column| column.as_fixed_size_list_opt())
+        .ok_or_else(missing)?;
     let range = list.offset() * schema.k..(list.offset() + list.len()) * schema.k;
     let values = list.values();
     if let Some(item) = first_null(values.as_ref()) {

@@ -27,8 +27,8 @@ impl EventWriter {
     /// # Errors
     /// [`EventError::Io`] when the folder cannot be written.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, EventError> {
-        let file = AtomicFile::create(path)
-            .map_err(|source| EventError::Io { path: path.to_owned(), source })?;
+        let file =
+            AtomicFile::create(path).map_err(|source| EventError::Io { path: path.to_owned(), source })?;
         let writer = ipc_options()
             .and_then(|options| FileWriter::try_new_with_options(file, &schema, options))
             .map_err(|source| EventError::Write { path: path.to_owned(), source })?;

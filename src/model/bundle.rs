@@ -1,4 +1,6 @@
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -41,8 +43,8 @@ impl ModelBundle {
     /// [`ModelError::Io`] when there is none, [`ModelError::Card`] when it cannot be read or has unknown keys.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join(CARD_FILE);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         let card: Card = toml::from_str(&text)
             .map_err(|error| ModelError::Card { path: path.clone(), reason: error.to_string() })?;
         check_card(&card, &path)?;
@@ -59,6 +61,17 @@ impl ModelBundle {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Compares every file with the card's sha256.
+    #[must_use]
+    pub fn files(&self) -> Vec<BundleFile> {
+        let check = |(name, expected): (&String, &String)| BundleFile {
+            name: name.clone(),
+            expected: expected.clone(),
+            found: sha256_of_file(&self.folder.join(name)).map_err(|error| error.to_string()),
+        };
+        self.card.files.iter().map(check).collect()
     }
 
     /// Reads a graph, checks it against the card's sha256 and refuses what no runtime should see.
@@ -85,10 +98,49 @@ impl ModelBundle {
     }
 }
 
+/// A file of a bundle, compared with the card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleFile {
+    /// File name in the bundle.
+    pub name: String,
+    /// SHA-256 on the card, lower-case hex.
+    pub expected: String,
+    /// SHA-256 of the file, or why it cannot be read.
+    pub found: Result<String, String>,
+}
+
+impl BundleFile {
+    /// Whether the file is the one the card describes.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.found.as_ref() == Ok(&self.expected)
+    }
+}
+
 /// SHA-256 of `bytes` as lower-case hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of the file at `path` as lower-case hex. The file is read in pieces.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&piece[..length]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -129,7 +181,9 @@ fn checked_summary(bytes: &[u8], path: &Path, k: usize) -> Result<ModelSummary, 
         )));
     }
     if let Some(domain) = summary.other_domains.first() {
-        return Err(refuse(format!("operators of the domain `{domain}` are refused: only the standard ones run")));
+        return Err(refuse(format!(
+            "operators of the domain `{domain}` are refused: only the standard ones run"
+        )));
     }
     check_signature(&summary, k).map_err(refuse)?;
     Ok(summary)

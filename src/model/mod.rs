@@ -4,6 +4,6 @@ mod bundle;
 mod card;
 mod error;
 
-pub use bundle::{CARD_FILE, Graph, ModelBundle, sha256_hex};
+pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle, sha256_hex, sha256_of_file};
 pub use card::{Card, DataSource, Metrics, Precision, ScoreCard, SignalMetrics, Threshold, TrainingCard};
 pub use error::ModelError;

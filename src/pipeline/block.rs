@@ -47,10 +47,9 @@ impl DecidedBlock {
     }
 
     /// Begins the block of another run.
-    pub fn begin(&mut self, sequence: u64, run: Run, decided_ns: u64) {
+    pub fn begin(&mut self, sequence: u64, run: Run) {
         self.sequence = sequence;
         self.run = run;
-        self.decided_ns = decided_ns;
         self.rows.clear();
         self.decisions.clear();
         self.latencies_ns.clear();
@@ -58,11 +57,17 @@ impl DecidedBlock {
     }
 
     /// Adds an accepted event, its scores in model order.
-    pub fn push(&mut self, row: u32, decision: u32, latency_ns: u32, scores: impl Iterator<Item = f32>) {
+    pub fn push(&mut self, row: u32, decision: u32, scores: impl Iterator<Item = f32>) {
         self.rows.push(row);
         self.decisions.push(decision);
-        self.latencies_ns.push(latency_ns);
         self.scores.extend(scores.take(self.models));
+    }
+
+    /// Says when the decisions were made, and with that how long after each accepted event's arrival (by row).
+    pub fn stamp(&mut self, decided_ns: u64, arrival_ns: impl Fn(u32) -> u64) {
+        self.decided_ns = decided_ns;
+        let latency = |row: &u32| u32::try_from(decided_ns.saturating_sub(arrival_ns(*row))).unwrap_or(u32::MAX);
+        self.latencies_ns.extend(self.rows.iter().map(latency));
     }
 
     /// The accepted events, in event order.

@@ -22,8 +22,13 @@ const UNDELIVERED_EVENTS: usize = 65_536;
 /// Descriptors in a worker's queue when paced. Few: what waits beyond them waits at the source, where it becomes one
 /// larger batch instead of many small ones.
 const PACED_QUEUE: usize = 8;
-/// A pause of a stage whose neighbour buffers for longer.
-const PAUSE: Duration = Duration::from_micros(50);
+/// Pause of a worker that has nothing to do although no clock holds the events back: the run begins or ends.
+const WORKER_PAUSE: Duration = Duration::from_micros(50);
+/// Pause of the source at `max` when the queues are full, and of the sink when there is nothing to write: far below
+/// what the rings buffer, and rare enough to cost a worker on the same core nothing.
+const PAUSE: Duration = Duration::from_micros(500);
+/// Pause of the sink on a clock, where rings fill in smaller portions.
+const PACED_SINK_PAUSE: Duration = Duration::from_micros(200);
 
 /// How to replay.
 #[derive(Clone, Debug)]
@@ -106,6 +111,7 @@ pub fn replay(
         queues,
     };
 
+    let sink_pause = if plan.clock.is_paced() { PACED_SINK_PAUSE } else { PAUSE };
     let ready = Barrier::new(workers.len() + 2);
     let start = StartTime::default();
     std::thread::scope(|scope| {
@@ -114,7 +120,7 @@ pub fn replay(
             workers.into_iter().enumerate().map(|(index, worker)| spawn_worker(scope, index, worker, shared)).collect();
         let sink = scope.spawn(move || {
             shared.ready.wait();
-            Ordered::new(sink_rings, shared.start.get()).run(sink, stop, progress)
+            Ordered::new(sink_rings, shared.start.get(), sink_pause).run(sink, stop, progress)
         });
         pin(plan.pin, 0, "source", stop);
         start.set();
@@ -189,7 +195,7 @@ fn worker_wait(plan: &ReplayPlan, workers: usize) -> WaitStrategy {
     match plan.clock.is_paced() {
         true if workers < cores => WaitStrategy::Spin,
         true => WaitStrategy::Yield,
-        false => WaitStrategy::Park(PAUSE),
+        false => WaitStrategy::Park(WORKER_PAUSE),
     }
 }
 
@@ -268,19 +274,20 @@ struct Ordered {
     heads: Vec<Option<Box<DecidedBlock>>>,
     next: u64,
     start: Instant,
+    pause: Duration,
     tally: SinkTally,
 }
 
 impl Ordered {
-    fn new(rings: Vec<SinkEnds>, start: Instant) -> Self {
+    fn new(rings: Vec<SinkEnds>, start: Instant, pause: Duration) -> Self {
         let heads = rings.iter().map(|_| None).collect();
         let tally = SinkTally { delivered: 0, handover: histogram() };
-        Self { rings, heads, next: 0, start, tally }
+        Self { rings, heads, next: 0, start, pause, tally }
     }
 
     /// Feeds `sink` until every worker is gone and everything was delivered, or the sink fails.
     fn run(mut self, sink: &mut dyn Sink, stop: &Stop, progress: &(dyn Fn(u64) + Sync)) -> SinkTally {
-        let waiter = WaitStrategy::Park(PAUSE).waiter();
+        let waiter = WaitStrategy::Park(self.pause).waiter();
         loop {
             let Some((worker, block)) = self.next_block() else {
                 if self.is_finished() {

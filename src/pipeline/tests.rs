@@ -105,7 +105,7 @@ fn at_max(batch: usize) -> ReplayPlan {
 }
 
 fn cut(threshold: f32) -> Decider {
-    Decider::new(&[ResolvedPath { name: "cut".into(), model_index: 0, threshold, prescale: 1, bit: 0 }])
+    Decider::new(&[ResolvedPath { name: "cut".into(), model_index: 0, threshold, prescale: 1, bit: 0 }], 1)
 }
 
 fn run(

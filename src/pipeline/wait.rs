@@ -6,6 +6,9 @@ use crossbeam_utils::Backoff;
 /// microseconds.
 const SPIN_BEFORE_DEADLINE: Duration = Duration::from_micros(200);
 
+/// A clock that sleeps for longer would not see that the run is to stop.
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+
 /// How a stage waits for its neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitStrategy {
@@ -49,11 +52,11 @@ impl Waiter {
     }
 }
 
-/// Sleeps while `deadline` is far and returns when it is near enough to be spun for.
+/// Sleeps while `deadline` is far, for a while at most, and returns at once when it is near enough to be spun for.
 pub fn sleep_towards(deadline: Instant, now: Instant) {
     let left = deadline.saturating_duration_since(now);
     if left > SPIN_BEFORE_DEADLINE * 2 {
-        std::thread::sleep(left - SPIN_BEFORE_DEADLINE);
+        std::thread::sleep((left - SPIN_BEFORE_DEADLINE).min(LONGEST_SLEEP));
     } else {
         std::hint::spin_loop();
     }

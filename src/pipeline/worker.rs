@@ -109,8 +109,16 @@ impl<'a> Worker<'a> {
         };
         let begun_ns = nanoseconds_since(start);
         let rows = self.set.rows(descriptor.run);
+        // Looked at before scoring: whoever reads the rows first pays for bringing them in, the other finds them there.
+        let finite_inputs = is_finite(rows);
         self.score(rows).map_err(|source| PipelineError::Score { worker: self.index, source })?;
-        self.decide(descriptor, rows, begun_ns, start, &mut block);
+        block.begin(descriptor.sequence, descriptor.run);
+        self.decide(rows, finite_inputs, &mut block);
+        let decided_ns = nanoseconds_since(start);
+        let first_row = descriptor.run.first;
+        let arrival_ns = |row| self.arrival_ns(descriptor.first_event + u64::from(row - first_row), begun_ns);
+        block.stamp(decided_ns, arrival_ns);
+        self.record(descriptor, begun_ns, decided_ns);
         self.tally.counters.events_scored += std::mem::take(&mut self.in_hand);
         self.hand_over(block);
         Ok(())
@@ -124,34 +132,26 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn decide(
-        &mut self,
-        descriptor: Descriptor,
-        rows: Rows<'_>,
-        begun_ns: u64,
-        start: Instant,
-        block: &mut DecidedBlock,
-    ) {
-        let run = descriptor.run;
-        let all_finite = is_finite(rows);
-        let decided_ns = nanoseconds_since(start);
-        block.begin(descriptor.sequence, run, decided_ns);
-        for event in 0..run.len as usize {
-            let decision = if all_finite || is_finite(rows.slice(event, 1)) {
+    /// Adds the events that pass a path, and the invalid ones, to `block`.
+    fn decide(&mut self, rows: Rows<'_>, finite_inputs: bool, block: &mut DecidedBlock) {
+        let events = rows.len();
+        let finite = finite_inputs && self.scores.iter().all(|scores| are_finite(&scores[..events]));
+        for event in 0..events {
+            // Nearly all events end here; the rest of the loop is the rare case.
+            if finite && !self.decider.may_pass(self.scores.len(), |model| self.scores[model][event]) {
+                continue;
+            }
+            let decision = if finite_inputs || is_finite(rows.slice(event, 1)) {
                 self.decider.decide(self.scores.len(), |model| self.scores[model][event])
             } else {
                 INVALID_BIT
             };
-            if decision == 0 {
-                continue;
+            if decision != 0 {
+                self.tally.counters.events_invalid += u64::from(decision == INVALID_BIT);
+                let scores = self.scores.iter().map(|scores| scores[event]);
+                block.push(block.run.first + event as u32, decision, scores);
             }
-            self.tally.counters.events_invalid += u64::from(decision == INVALID_BIT);
-            let since = self.arrival_ns(descriptor.first_event + event as u64, begun_ns);
-            let latency_ns = u32::try_from(decided_ns.saturating_sub(since)).unwrap_or(u32::MAX);
-            let scores = self.scores.iter().map(|scores| scores[event]);
-            block.push(run.first + event as u32, decision, latency_ns, scores);
         }
-        self.record(descriptor, begun_ns, decided_ns);
     }
 
     /// When the event arrived: as scheduled, or, with no schedule, when its batch was begun.
@@ -207,14 +207,39 @@ pub(super) fn nanoseconds_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Whether every input is a number. All exponent bits set means infinite or NaN; the maximum over the magnitudes
-/// as integers is one pass that vectorises, where a float comparison an element would not.
+/// Whether every input of `rows` is a number.
 fn is_finite(rows: Rows<'_>) -> bool {
-    const INFINITY: u32 = 0x7f80_0000;
     match rows.values() {
-        Values::F32(values) => {
-            values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff)) < INFINITY
-        }
+        Values::F32(values) => are_finite(values),
         Values::I16(_) => true,
+    }
+}
+
+/// Whether no value is infinite or NaN, which is to say has all exponent bits set: adding one to the exponent then
+/// carries into the sign. Three integer operations a value that every vector unit has, where a comparison of floats
+/// with an early exit is one value at a time.
+fn are_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    const ONE: u32 = 0x0080_0000;
+    let carries = values.iter().fold(0, |carries, value| carries | ((value.to_bits() & EXPONENT) + ONE));
+    carries >> 31 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_finite;
+
+    #[test]
+    fn only_infinities_and_nans_are_not_finite() {
+        let bad = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0x7f80_0001)];
+        let good = [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from_bits(1), -1.5];
+        assert!(are_finite(&good) && are_finite(&[]));
+        for value in bad {
+            for place in 0..=good.len() {
+                let mut values = good.to_vec();
+                values.insert(place, value);
+                assert!(!are_finite(&values), "{value} at {place}");
+            }
+        }
     }
 }

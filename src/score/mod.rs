@@ -7,6 +7,7 @@ mod error;
 mod onnx;
 mod rten;
 mod runtime;
+mod table;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use error::ScoreError;
 pub use onnx::OnnxScorer;
 pub use rten::RtenScorer;
 pub use runtime::{RuntimeLibrary, find_runtime};
+pub use table::{score_table, score_table_with};
 
 use crate::event::Rows;
 use crate::model::{Graph, ModelBundle, Precision};

@@ -75,7 +75,12 @@ fn library_below(lib: &Path) -> Option<PathBuf> {
 pub(super) fn environment(asked_for: Option<&Path>) -> Result<&'static LoadedRuntime, ScoreError> {
     static LOADED: OnceLock<Result<LoadedRuntime, String>> = OnceLock::new();
     LOADED
-        .get_or_init(|| load(asked_for).map_err(|error| error.to_string()))
+        .get_or_init(|| {
+            load(asked_for).map_err(|error| match error {
+                ScoreError::Runtime { reason } => reason,
+                other => other.to_string(),
+            })
+        })
         .as_ref()
         .map_err(|reason| ScoreError::Runtime { reason: reason.clone() })
 }
@@ -92,7 +97,10 @@ fn load(asked_for: Option<&Path>) -> Result<LoadedRuntime, ScoreError> {
         reason: format!("{} (named by {}): {reason}", library.path.display(), library.named_by),
     };
     let builder = ort::init_from(&library.path).map_err(|error| failed(error.to_string()))?;
-    let environment =
-        builder.with_name("trigsieve").with_telemetry(false).build().map_err(|error| failed(error.to_string()))?;
+    let environment = builder
+        .with_name("trigsieve")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
     Ok(LoadedRuntime { environment, library })
 }

@@ -1,6 +1,9 @@
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::durable::remove_partials;
 
 /// Held while a run writes to the folder.
 const LOCK: &str = ".trigsieve.lock";
@@ -20,6 +23,8 @@ const RUN_FILES: [&str; 8] = [
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Files of an older run, which the new one is to replace.
+    older: Vec<&'static str>,
     /// The lock lives as long as the open file.
     _lock: File,
 }
@@ -42,7 +47,9 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// It holds a run already.
-    #[error("output folder {path}: holds a run already ({file}); name another one, or replace it with --force")]
+    #[error(
+        "output folder {path}: holds a run already ({file}); name another one, or replace it with --force"
+    )]
     Occupied {
         /// The folder.
         path: PathBuf,
@@ -52,27 +59,52 @@ pub enum FolderError {
 }
 
 impl RunFolder {
-    /// Makes the folder if need be, locks it, and with `force` removes the files of an older run.
+    /// Makes the folder if need be, locks it, and looks for an older run, which only `force` accepts:
+    /// [`RunFolder::remove_older`] then makes room.
     ///
     /// # Errors
     /// [`FolderError`].
     pub fn claim(path: &Path, force: bool) -> Result<Self, FolderError> {
+        Self::claim_for(path, force, &RUN_FILES)
+    }
+
+    /// [`RunFolder::claim`] for a command that leaves `files` instead of those of a replay.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn claim_for(path: &Path, force: bool, files: &[&'static str]) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
-        let lock = File::create(path.join(LOCK)).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FolderError::Busy { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+        let lock = lock(path)?;
+        let older: Vec<_> = files.iter().copied().filter(|file| path.join(file).exists()).collect();
+        let folder = Self { path: path.to_owned(), older, _lock: lock };
+        match folder.older.first() {
+            Some(file) if !force => return Err(FolderError::Occupied { path: path.to_owned(), file }),
+            _ => {}
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
-        for file in RUN_FILES.into_iter().filter(|file| path.join(file).exists()) {
-            if !force {
-                return Err(FolderError::Occupied { path: path.to_owned(), file });
-            }
-            std::fs::remove_file(path.join(file)).map_err(io)?;
-        }
+        files.iter().try_for_each(|file| remove_partials(&folder.file(file))).map_err(io)?;
         Ok(folder)
+    }
+
+    /// Removes the files of the older run. Not before there is something to put in their place: a run that cannot
+    /// start must not cost the one before it.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn remove_older(&mut self) -> Result<(), FolderError> {
+        for file in std::mem::take(&mut self.older) {
+            std::fs::remove_file(self.file(file))
+                .map_err(|source| FolderError::Io { path: self.path.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether `path` is a file of the older run.
+    #[must_use]
+    pub fn is_older(&self, path: &Path) -> bool {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        real(path)
+            .is_some_and(|path| self.older.iter().any(|file| real(&self.file(file)).as_ref() == Some(&path)))
     }
 
     /// Path of a file of this run.
@@ -85,6 +117,28 @@ impl RunFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// The lock file, locked. Its owner removes it before it lets go, so a lock that was got on a file that is not the
+/// folder's any more guards nothing and is tried again.
+fn lock(folder: &Path) -> Result<File, FolderError> {
+    let io = |source| FolderError::Io { path: folder.to_owned(), source };
+    let path = folder.join(LOCK);
+    loop {
+        let file = File::create(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FolderError::Busy { path: folder.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let locked = file.metadata().map_err(io)?;
+        match std::fs::metadata(&path) {
+            Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok(file),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(error)),
+        }
     }
 }
 

@@ -21,13 +21,16 @@ pub const LATENCY_NS: &str = "latency_ns";
 const FLUSH_EVENTS: usize = 16_384;
 
 /// The schema of tagged events: every column of the input, `score_<model>` f32 each, `decision` and `latency_ns`.
-/// Dictionary columns of text get 32-bit keys, so that the files' dictionaries fit into one.
+/// Tagged events can be replayed again: what this run finds then takes the place of columns of the same names, while
+/// the scores of other models stay. Dictionary columns of text get 32-bit keys, so that the files' dictionaries fit into one.
 #[must_use]
 pub fn tagged_schema(input: &Schema, models: &[String]) -> SchemaRef {
-    let mut fields: Vec<Field> = input.fields().iter().map(|field| output_field(field)).collect();
-    fields.extend(models.iter().map(|model| Field::new(format!("score_{model}"), DataType::Float32, false)));
-    fields.push(Field::new(DECISION, DataType::UInt32, false));
-    fields.push(Field::new(LATENCY_NS, DataType::UInt32, false));
+    let scores = models.iter().map(|model| Field::new(format!("score_{model}"), DataType::Float32, false));
+    let results = [DECISION, LATENCY_NS].map(|name| Field::new(name, DataType::UInt32, false));
+    let found: Vec<Field> = scores.chain(results).collect();
+    let stays = |field: &&Arc<Field>| found.iter().all(|result| result.name() != field.name());
+    let kept = input.fields().iter().filter(stays).map(|field| output_field(field));
+    let fields: Vec<Field> = kept.chain(found.iter().cloned()).collect();
     Arc::new(Schema::new_with_metadata(fields, input.metadata().clone()))
 }
 
@@ -37,8 +40,9 @@ pub struct TaggedEvents<'a> {
     prescaler: Prescaler,
     writer: TaggedWriter,
     schema: SchemaRef,
-    /// All entries of each dictionary column of the input, by column; the file format has one dictionary a column.
-    dictionaries: Vec<Option<StringArray>>,
+    /// The columns that are kept of the input, each with all entries of its dictionary if it has one: the file format
+    /// has one dictionary a column.
+    dictionaries: Vec<(usize, Option<StringArray>)>,
     models: usize,
     pending: Pending,
     written: u64,
@@ -65,9 +69,12 @@ impl<'a> TaggedEvents<'a> {
         schema: SchemaRef,
         models: usize,
     ) -> Result<Self, PipelineError> {
-        let columns = schema.fields().len() - models - 2;
-        let dictionaries = (0..columns)
-            .map(|column| all_entries(set, column))
+        let kept = &schema.fields()[..schema.fields().len() - models - 2];
+        let columns = kept.iter().map(|field| input_column(set, field.name())).collect::<Result<Vec<_>, _>>();
+        let columns = columns.map_err(arrow_error)?;
+        let dictionaries = columns
+            .into_iter()
+            .map(|column| Ok((column, all_entries(set, column)?)))
             .collect::<Result<_, _>>()
             .map_err(arrow_error)?;
         let pending = Pending::default();
@@ -99,8 +106,8 @@ impl<'a> TaggedEvents<'a> {
     /// The pending events as a record batch; empties the vectors that become columns.
     fn batch(&mut self) -> Result<RecordBatch, ArrowError> {
         let mut columns = Vec::with_capacity(self.schema.fields().len());
-        for (column, dictionary) in self.dictionaries.iter().enumerate() {
-            columns.push(gather(self.set, column, dictionary.as_ref(), &self.pending.places)?);
+        for (column, dictionary) in &self.dictionaries {
+            columns.push(gather(self.set, *column, dictionary.as_ref(), &self.pending.places)?);
         }
         let scores = std::mem::take(&mut self.pending.scores);
         for model in 0..self.models {
@@ -133,6 +140,11 @@ fn arrow_error(error: ArrowError) -> PipelineError {
     PipelineError::Output(format!("tagged events: {error}"))
 }
 
+/// Where the files of `set`, which have the same columns, have this one.
+fn input_column(set: &EventSet, name: &str) -> Result<usize, ArrowError> {
+    set.tables().first().map_or(Ok(0), |table| table.arrow_schema().index_of(name))
+}
+
 fn output_field(field: &Field) -> Field {
     if is_text_dictionary(field.data_type()) {
         return field.clone().with_data_type(text_dictionary());
@@ -155,7 +167,8 @@ fn gather(
     dictionary: Option<&StringArray>,
     places: &[(usize, usize)],
 ) -> Result<ArrayRef, ArrowError> {
-    let arrays: Vec<&dyn Array> = set.batches().map(|batch| batch.record_batch().column(column).as_ref()).collect();
+    let arrays: Vec<&dyn Array> =
+        set.batches().map(|batch| batch.record_batch().column(column).as_ref()).collect();
     let gathered = interleave(&arrays, places)?;
     match dictionary {
         None => Ok(gathered),

@@ -8,6 +8,8 @@ pub const INVALID_BIT: u32 = 1 << 31;
 #[derive(Clone, Debug)]
 pub struct Decider {
     cuts: Vec<Cut>,
+    /// Lowest threshold by model; infinite for a model without a path.
+    lowest: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +20,24 @@ struct Cut {
 }
 
 impl Decider {
-    /// The decider of `paths`; path i sets bit i.
+    /// The decider of `paths` over the scores of `models` models; path i sets bit i.
     #[must_use]
-    pub fn new(paths: &[ResolvedPath]) -> Self {
+    pub fn new(paths: &[ResolvedPath], models: usize) -> Self {
         let cut = |path: &ResolvedPath| Cut {
             model: path.model_index,
             threshold: path.threshold,
             bit: 1 << path.bit,
         };
-        Self { cuts: paths.iter().map(cut).collect() }
+        let lowest = |model| {
+            let of_model = paths.iter().filter(|path| path.model_index == model);
+            of_model.map(|path| path.threshold).fold(f32::INFINITY, f32::min)
+        };
+        Self { cuts: paths.iter().map(cut).collect(), lowest: (0..models).map(lowest).collect() }
+    }
+
+    /// Whether an event with finite scores may pass a path: a quick look with the lowest threshold of each model.
+    pub fn may_pass(&self, models: usize, score: impl Fn(usize) -> f32) -> bool {
+        (0..models).any(|model| score(model) >= self.lowest[model])
     }
 
     /// The decision on one event, before prescales. `score` gives the event's score by model. A path passes when
@@ -63,7 +74,8 @@ impl Prescaler {
     /// The prescaler of `paths`.
     #[must_use]
     pub fn new(paths: &[ResolvedPath]) -> Self {
-        let counter = |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
+        let counter =
+            |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
         Self { paths: paths.iter().map(counter).collect() }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::write_atomically;
-use crate::model::{ModelBundle, Precision, Threshold};
+use crate::model::{Card, ModelBundle, Precision, Threshold};
 
 /// Most paths of a menu: one bit each, and bit 31 marks invalid events.
 pub const MAX_PATHS: usize = 31;
@@ -51,18 +51,23 @@ pub struct Calibration {
     pub target_rate_hz: f64,
     /// Rate of the background that the target is a share of, Hz.
     pub input_rate_hz: f64,
-    /// Rate that the threshold gives on the calibration sample, Hz, and its statistical error.
+    /// Rate that the threshold gives on the calibration sample, before the prescale, Hz: ties make it less than
+    /// the target.
     pub rate_hz: f64,
-    /// One standard deviation of `rate_hz`.
+    /// One standard deviation of `rate_hz`, binomial.
     pub rate_error_hz: f64,
     /// One standard deviation of the threshold.
     pub threshold_error: f32,
-    /// Background events with a finite score.
+    /// Background events with finite inputs and a finite score.
     pub background_events: u64,
-    /// Of those, how many pass.
+    /// Background events left out because an input or the score is not finite.
+    pub background_invalid: u64,
+    /// Of the `background_events`, how many pass.
     pub events_passing: u64,
-    /// Name and SHA-256 of the background file.
+    /// Name of the background file.
     pub background: String,
+    /// SHA-256 of the background file, lower-case hex.
+    pub background_sha256: String,
     /// SHA-256 of the graph that scored.
     pub model_sha256: String,
     /// `onnx` or `rten`.
@@ -128,8 +133,8 @@ impl Menu {
     /// # Errors
     /// [`MenuError`] with the file and the line or the path.
     pub fn load(path: &Path) -> Result<Self, MenuError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| MenuError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| MenuError::Io { path: path.to_owned(), source })?;
         let format = |reason: String| MenuError::Format { path: path.to_owned(), reason };
         let menu: Self = toml::from_str(&text).map_err(|error| format(error.to_string()))?;
         menu.check().map_err(|error| format(error.to_string()))?;
@@ -179,17 +184,33 @@ impl Menu {
         Self { paths: models.iter().map(path).collect() }
     }
 
-    /// Looks up models and thresholds: target rates in the cards' thresholds of `precision`.
+    /// A menu of one path, whose threshold was calibrated.
+    #[must_use]
+    pub fn of_calibration(name: &str, model: &str, threshold: f32, calibration: Calibration) -> Self {
+        Self::of(&[model.to_owned()], |path| {
+            path.name = name.to_owned();
+            path.threshold = Some(threshold);
+            path.calibration = Some(calibration.clone());
+        })
+    }
+
+    /// Looks up models and thresholds: target rates in the cards' thresholds of `precision`. A threshold that
+    /// was calibrated with another graph than the one that runs gives a warning.
     ///
     /// # Errors
     /// [`MenuError`], for example for a model that is not loaded, with the names of those that are.
-    pub fn resolve(&self, bundles: &[ModelBundle], precision: Precision) -> Result<Vec<ResolvedPath>, MenuError> {
+    pub fn resolve(
+        &self,
+        bundles: &[ModelBundle],
+        precision: Precision,
+    ) -> Result<Vec<ResolvedPath>, MenuError> {
         self.check()?;
         self.paths
             .iter()
             .zip(0..)
             .map(|(path, bit)| {
                 let model_index = model_index(path, bundles)?;
+                path.warn_of_another_graph(bundles[model_index].card(), precision);
                 let thresholds = bundles[model_index].card().thresholds.get(&precision);
                 let threshold = path.resolve_threshold(thresholds.map_or(&[], Vec::as_slice))?;
                 let (name, prescale) = (path.name.clone(), path.prescale);
@@ -219,8 +240,9 @@ impl MenuPath {
     }
 
     fn check(&self) -> Result<(), MenuError> {
-        if self.name.is_empty() {
-            return Err(self.error("the name is empty"));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            return Err(self.error("a name may have letters, digits, `_` and `-` only, and needs one"));
         }
         if self.prescale == 0 {
             return Err(self.error("prescale 0: a path is switched off by leaving it out"));
@@ -228,7 +250,9 @@ impl MenuPath {
         match (self.threshold, self.target_rate_hz, self.input_rate_hz) {
             (Some(threshold), None, None) if threshold.is_finite() => Ok(()),
             (Some(threshold), None, None) => Err(self.error(format!("threshold {threshold} is not finite"))),
-            (None, Some(target), Some(input)) if target > 0.0 && target <= input && input.is_finite() => Ok(()),
+            (None, Some(target), Some(input)) if target > 0.0 && target <= input && input.is_finite() => {
+                Ok(())
+            }
             (None, Some(target), Some(input)) => {
                 Err(self.error(format!("a target rate of {target} Hz of {input} Hz is no share of it")))
             }
@@ -236,8 +260,27 @@ impl MenuPath {
         }
     }
 
+    /// Whether the threshold was calibrated with the graph of `precision` of `card`, or nobody knows.
+    fn is_calibrated_for(&self, card: &Card, precision: Precision) -> bool {
+        let graph = card.files.get(precision.file());
+        self.calibration.as_ref().is_none_or(|calibration| graph == Some(&calibration.model_sha256))
+    }
+
+    fn warn_of_another_graph(&self, card: &Card, precision: Precision) {
+        if !self.is_calibrated_for(card, precision) {
+            tracing::warn!(
+                "menu: path `{}`: the threshold was calibrated with another graph than {} of model `{}`, so its \
+                 rate may be another; run `trigsieve calibrate` again",
+                self.name,
+                precision.file(),
+                card.name
+            );
+        }
+    }
+
     fn resolve_threshold(&self, thresholds: &[Threshold]) -> Result<f32, MenuError> {
-        let (None, Some(target), Some(input)) = (self.threshold, self.target_rate_hz, self.input_rate_hz) else {
+        let (None, Some(target), Some(input)) = (self.threshold, self.target_rate_hz, self.input_rate_hz)
+        else {
             return Ok(self.threshold.unwrap_or(f32::MAX));
         };
         threshold_at(target / input, thresholds).map_err(|reason| self.error(reason))
@@ -251,24 +294,46 @@ fn model_index(path: &MenuPath, bundles: &[ModelBundle]) -> Result<usize, MenuEr
     })
 }
 
+/// Relative difference of two background efficiencies that counts as none: rates are typed in decimal.
+const SAME_EFFICIENCY: f64 = 1e-9;
+
 /// The threshold of a background efficiency: that of the card if it has the working point, else interpolated
 /// linearly in (ln efficiency, score) between its neighbours. Outside of the card's range there is none: the tail of
 /// a score cannot be guessed.
 fn threshold_at(efficiency: f64, thresholds: &[Threshold]) -> Result<f32, String> {
-    let mut points: Vec<(f64, f32)> =
-        thresholds.iter().map(|point| (point.background_efficiency, point.value)).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (Some(&(lowest, _)), Some(&(highest, last))) = (points.first(), points.last()) else {
-        return Err("the model's card has no thresholds for this precision; run `trigsieve calibrate`".to_owned());
-    };
-    if !(lowest..=highest).contains(&efficiency) {
-        return Err(format!(
-            "background efficiency {efficiency:e} is outside of the card's thresholds, {lowest:e} to {highest:e}; \
-             run `trigsieve calibrate` on a larger background"
-        ));
+    let same =
+        |point: &&Threshold| (point.background_efficiency - efficiency).abs() <= SAME_EFFICIENCY * efficiency;
+    if let Some(exact) = thresholds.iter().find(same) {
+        return Ok(exact.value);
     }
-    let segment = points.windows(2).find(|pair| efficiency <= pair[1].0);
-    let Some([(left, low), (right, high)]) = segment else { return Ok(last) };
-    let fraction = (efficiency / left).ln() / (right / left).ln();
-    Ok((f64::from(*low) + fraction * f64::from(high - low)) as f32)
+    // A card can be edited by hand, so its order is not relied on.
+    let mut points = thresholds.to_vec();
+    points.sort_by(|a, b| a.background_efficiency.total_cmp(&b.background_efficiency));
+    let split = points.partition_point(|point| point.background_efficiency < efficiency);
+    match (points[..split].last(), points.get(split)) {
+        (Some(tighter), Some(looser)) => Ok(interpolate(efficiency, tighter, looser)),
+        _ => Err(outside(efficiency, &points)),
+    }
 }
+
+/// Linear in (ln efficiency, score).
+fn interpolate(efficiency: f64, tighter: &Threshold, looser: &Threshold) -> f32 {
+    let from = tighter.background_efficiency.ln();
+    let fraction = (efficiency.ln() - from) / (looser.background_efficiency.ln() - from);
+    let (tight, loose) = (f64::from(tighter.value), f64::from(looser.value));
+    (tight + fraction * (loose - tight)) as f32
+}
+
+fn outside(efficiency: f64, sorted: &[Threshold]) -> String {
+    let (Some(lowest), Some(highest)) = (sorted.first(), sorted.last()) else {
+        return "the model's card has no thresholds for this precision; run `trigsieve calibrate`".to_owned();
+    };
+    format!(
+        "background efficiency {efficiency:e} is outside of the card's thresholds, {:e} to {:e}; \
+         run `trigsieve calibrate` on a larger background",
+        lowest.background_efficiency, highest.background_efficiency
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ fn path(model_index: usize, threshold: f32, prescale: u32, bit: u32) -> Resolved
 
 #[test]
 fn a_path_passes_at_its_threshold() {
-    let decider = Decider::new(&[path(0, 1.0, 1, 0), path(1, 2.0, 1, 1)]);
+    let decider = Decider::new(&[path(0, 1.0, 1, 0), path(1, 2.0, 1, 1)], 2);
     let decide = |scores: [f32; 2]| decider.decide(2, |model| scores[model]);
     assert_eq!(decide([1.0, 2.0]), 0b11);
     assert_eq!(decide([1.0f32.next_down(), 2.0]), 0b10);
@@ -16,7 +16,7 @@ fn a_path_passes_at_its_threshold() {
 
 #[test]
 fn a_score_that_is_no_number_fires_no_path() {
-    let decider = Decider::new(&[path(0, f32::NEG_INFINITY, 1, 0)]);
+    let decider = Decider::new(&[path(0, f32::NEG_INFINITY, 1, 0)], 1);
     for score in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         assert_eq!(decider.decide(1, |_| score), INVALID_BIT);
     }

@@ -5,6 +5,8 @@ use comfy_table::{CellAlignment, Table};
 use trigsieve::latency::Percentiles;
 use trigsieve::sink::RunReport;
 
+use crate::cli::units::format_rate as rate;
+
 /// Counts, paths and latencies of a run.
 pub fn of(report: &RunReport) -> String {
     [counts(report), paths(report), latencies(report)].map(|table| table.to_string()).join("\n")
@@ -87,14 +89,6 @@ fn group(number: u64) -> String {
 
 fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "-".to_owned() } else { format!("{:.4} %", 100.0 * part as f64 / whole as f64) }
-}
-
-fn rate(hz: f64) -> String {
-    match hz {
-        hz if hz >= 1e6 => format!("{:.3} MHz", hz / 1e6),
-        hz if hz >= 1e3 => format!("{:.3} kHz", hz / 1e3),
-        hz => format!("{hz:.3} Hz"),
-    }
 }
 
 fn time(nanoseconds: u64) -> String {

@@ -1,0 +1,68 @@
+//! Scoring whole event files, for the commands that look at score distributions.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use trigsieve::evaluate::{Model, Sample};
+use trigsieve::event::EventTable;
+use trigsieve::model::ModelBundle;
+use trigsieve::score::Scorer;
+
+use super::Context;
+use super::engine::EngineArgs;
+use super::progress::events_bar;
+
+/// A bundle with one scorer.
+pub struct LoadedModel {
+    bundle: ModelBundle,
+    scorer: Box<dyn Scorer>,
+    /// How metrics and menus name it.
+    pub model: Model,
+}
+
+impl LoadedModel {
+    /// Opens the bundle in `folder` and makes the scorer that `engine` asks for.
+    pub fn open(folder: &Path, engine: &EngineArgs) -> anyhow::Result<Self> {
+        let bundle = ModelBundle::open(folder)?;
+        let spec = engine.spec();
+        let factory = spec.load(&bundle)?;
+        let scorer = factory.scorer()?;
+        let model = Model {
+            name: bundle.card().name.clone(),
+            encoding: bundle.card().encoding.clone(),
+            engine: scorer.describe(),
+            precision: spec.precision,
+            model_sha256: factory.sha256().to_owned(),
+        };
+        Ok(Self { bundle, scorer, model })
+    }
+
+    /// Opens event files, all of the model's encoding.
+    pub fn tables(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<EventTable>> {
+        let model = format!("the model {}", self.bundle.folder().display());
+        let card = self.bundle.card();
+        let open = |path: &PathBuf| -> anyhow::Result<EventTable> {
+            let table = EventTable::open(path)?;
+            table.expect(&model, &card.encoding, card.inputs)?;
+            Ok(table)
+        };
+        paths.iter().map(open).collect()
+    }
+
+    /// Scores a file behind a progress bar.
+    pub fn score(&mut self, table: &EventTable, context: Context) -> anyhow::Result<Sample> {
+        let bar = events_bar(context, table.len(), &file_name(table.path()));
+        let sample = Sample::score(table, self.scorer.as_mut(), &mut |events| bar.set_position(events));
+        bar.finish_and_clear();
+        Ok(sample?)
+    }
+}
+
+/// Refuses to go on when nothing could be written to `path`'s folder: better now than after the scoring.
+pub fn check_writable(path: &Path) -> anyhow::Result<()> {
+    trigsieve::durable::AtomicFile::create(path).map(drop).with_context(|| path.display().to_string())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

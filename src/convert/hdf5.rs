@@ -1,0 +1,255 @@
+//! The boundary to the HDF5 reader: everything that comes out of here was checked against the file's size.
+//!
+//! The reader is `hdf5-pure`, for these reasons. It is Rust without `unsafe` on the reading path, so a hostile
+//! file can make it fail but not corrupt memory, where libhdf5 had six CVEs in 2025 alone. It inflates no
+//! chunk beyond its declared size, has fuzz targets upstream, and needs nothing installed. Against it: it is
+//! young (first releases in 2026), has a single maintainer, releases weekly with breaking changes, and its
+//! tracker lists crafted files that still make it panic or run out of memory (CramBL/hdf5-pure issues 453,
+//! 464). Hence what this module adds:
+//! - every call runs inside [`contain`], so a panic is an error that names the file;
+//! - sizes that the header declares are compared with what a file of that length can hold before anything is
+//!   allocated for them ([`check_plausible`]);
+//! - only the calls below are used, none that edits, repairs or follows references;
+//! - HDF5 is read in `convert` alone, never in a process that takes triggers.
+//!
+//! Not covered: a crafted chain of version 1 object-header continuations (issue 464) can exhaust memory in the
+//! library before we see a size. Convert files of unknown origin under a memory limit.
+
+use std::path::{Path, PathBuf};
+
+use hdf5_pure::{DType, Dataset, File, Layout};
+
+use super::ConvertError;
+use crate::contain::contain;
+
+/// Rows decoded at a time, unless chunks are larger.
+const WINDOW_ROWS: u64 = 16_384;
+
+/// A window is one row of chunks at least, as a smaller one would decode each chunk several times. Files with
+/// larger chunks than this exist only by accident (the whole data set as a single chunk).
+const MAX_WINDOW_BYTES: u64 = 1 << 30;
+
+/// Deflate cannot compress better than 1032 : 1; no other filter that the reader knows does better on floats,
+/// but for scale-offset on constant data.
+const MAX_COMPRESSION: u64 = 1032;
+
+/// The labels of a layout are a handful of short words.
+const MAX_STRINGS_BYTES: u64 = 64 << 10;
+
+/// An opened HDF5 file.
+pub(super) struct Hdf5File {
+    path: PathBuf,
+    bytes: u64,
+    file: File,
+}
+
+/// A data set of f32 or f64 that is read in runs of rows along its first axis, as f32.
+pub(super) struct FloatRows {
+    path: PathBuf,
+    name: &'static str,
+    dataset: Dataset,
+    rows: u64,
+    row_values: u64,
+    window_rows: u64,
+    next: u64,
+}
+
+impl Hdf5File {
+    pub(super) fn open(path: &Path) -> Result<Self, ConvertError> {
+        let io = |source| ConvertError::Io { path: path.to_owned(), source };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
+        }
+        let file = checked(path, "not a readable HDF5 file", || File::open_streaming(path))?;
+        Ok(Self { path: path.to_owned(), bytes: metadata.len(), file })
+    }
+
+    /// The strings of data set `name`, or nothing when there is no such data set.
+    pub(super) fn strings(&self, name: &'static str) -> Result<Option<Vec<String>>, ConvertError> {
+        if !self.names()?.iter().any(|found| found == name) {
+            return Ok(None);
+        }
+        let dataset = self.dataset(name)?;
+        let (shape, element) = checked(&self.path, name, || {
+            Ok::<_, hdf5_pure::Error>((dataset.shape()?, dataset.element_size()?))
+        })?;
+        let bytes = shape.iter().fold(element, |product, extent| product.saturating_mul(*extent));
+        if bytes > MAX_STRINGS_BYTES {
+            return Err(self.layout(name, "a few short strings", format!("{bytes} bytes, shape {shape:?}")));
+        }
+        let strings = checked(&self.path, name, || dataset.read_string())?;
+        Ok(Some(strings.into_iter().map(|text| text.trim_end_matches(['\0', ' ']).to_owned()).collect()))
+    }
+
+    /// The float data set `name` of shape [N, `row_shape`...].
+    pub(super) fn float_rows(
+        &self,
+        name: &'static str,
+        row_shape: &[u64],
+    ) -> Result<FloatRows, ConvertError> {
+        self.require(name)?;
+        let dataset = self.dataset(name)?;
+        let (shape, dtype, element, chunk) = checked(&self.path, name, || {
+            Ok::<_, hdf5_pure::Error>((
+                dataset.shape()?,
+                dataset.dtype()?,
+                dataset.element_size()?,
+                dataset.chunk_shape()?,
+            ))
+        })?;
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(self.layout(name, "elements of type f32 or f64", dtype.to_string()));
+        }
+        let rows = match shape.split_first() {
+            Some((rows, rest)) if rest == row_shape => *rows,
+            _ => {
+                return Err(self.layout(
+                    name,
+                    &format!("shape [N, {}]", join(row_shape)),
+                    format!("{shape:?}"),
+                ));
+            }
+        };
+        self.check_plausible(name, &shape, element)?;
+        if let Some(chunk) = &chunk {
+            self.check_plausible(name, chunk, element)?;
+        }
+        self.check_allocated(name, &dataset, &shape)?;
+        let row_values = row_shape.iter().product::<u64>();
+        let window_rows = self.window_rows(name, chunk.as_deref(), rows, row_values * element)?;
+        Ok(FloatRows { path: self.path.clone(), name, dataset, rows, row_values, window_rows, next: 0 })
+    }
+
+    fn names(&self) -> Result<Vec<String>, ConvertError> {
+        checked(&self.path, "list of data sets", || self.file.root().datasets())
+    }
+
+    fn require(&self, name: &'static str) -> Result<(), ConvertError> {
+        let names = self.names()?;
+        if names.iter().any(|found| found == name) {
+            return Ok(());
+        }
+        let found = names.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let found = if found.is_empty() { "no data set".to_owned() } else { found };
+        Err(self.layout("data sets", &format!("`{name}`"), found))
+    }
+
+    fn dataset(&self, name: &'static str) -> Result<Dataset, ConvertError> {
+        checked(&self.path, name, || self.file.dataset(name))
+    }
+
+    /// Refuses an extent that no file of this length can hold, before memory is set aside for it.
+    fn check_plausible(&self, name: &str, shape: &[u64], element: u64) -> Result<(), ConvertError> {
+        let bytes = shape.iter().fold(element, |product, extent| product.saturating_mul(*extent));
+        let most = self.bytes.saturating_mul(MAX_COMPRESSION);
+        if bytes <= most {
+            return Ok(());
+        }
+        let expected = format!("at most {most} bytes of data in a file of {} bytes", self.bytes);
+        Err(self.layout(name, &expected, format!("a header that declares {bytes} bytes, shape {shape:?}")))
+    }
+
+    /// Refuses a data set that was never written in full: HDF5 reads what is missing as zeros, which here would
+    /// be events without any object.
+    fn check_allocated(
+        &self,
+        name: &'static str,
+        dataset: &Dataset,
+        shape: &[u64],
+    ) -> Result<(), ConvertError> {
+        let (expected, stored) = match checked(&self.path, name, || dataset.layout())? {
+            Layout::Chunked { chunk_shape, .. } => {
+                let expected =
+                    shape.iter().zip(&chunk_shape).map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
+                let stored = checked(&self.path, name, || dataset.chunks())?.len() as u64;
+                (expected.fold(1, u64::saturating_mul), stored)
+            }
+            Layout::Contiguous { address, .. } => {
+                (u64::from(!shape.contains(&0)), u64::from(address.is_some()))
+            }
+            _ => return Ok(()),
+        };
+        if stored >= expected {
+            return Ok(());
+        }
+        let found = format!("{stored}; was the file closed properly?");
+        Err(self.layout(name, &format!("{expected} stored chunks for shape {shape:?}"), found))
+    }
+
+    /// Rows per read: whole rows of chunks, so that every chunk is decoded once.
+    fn window_rows(
+        &self,
+        name: &str,
+        chunk: Option<&[u64]>,
+        rows: u64,
+        row_bytes: u64,
+    ) -> Result<u64, ConvertError> {
+        let Some(chunk_rows) = chunk.and_then(<[u64]>::first).copied() else { return Ok(WINDOW_ROWS) };
+        if chunk_rows == 0 {
+            return Err(self.layout(name, "chunks of one row at least", format!("chunk shape {chunk:?}")));
+        }
+        if chunk_rows.min(rows).saturating_mul(row_bytes) > MAX_WINDOW_BYTES {
+            let expected = format!(
+                "chunks that need at most {MAX_WINDOW_BYTES} bytes at a time (rewrite the file with `h5repack -l {name}:CHUNK=...`)"
+            );
+            return Err(self.layout(
+                name,
+                &expected,
+                format!("{chunk_rows} rows of {row_bytes} bytes in a chunk"),
+            ));
+        }
+        Ok(chunk_rows.saturating_mul((WINDOW_ROWS / chunk_rows).max(1)))
+    }
+
+    fn layout(&self, what: &str, expected: &str, found: String) -> ConvertError {
+        ConvertError::Layout {
+            path: self.path.clone(),
+            what: what.to_owned(),
+            expected: expected.to_owned(),
+            found,
+        }
+    }
+}
+
+impl FloatRows {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The next rows, row-major, with the number of the first; nothing at the end.
+    pub(super) fn next_window(&mut self) -> Result<Option<(u64, Vec<f32>)>, ConvertError> {
+        if self.next >= self.rows {
+            return Ok(None);
+        }
+        let first = self.next;
+        let count = self.window_rows.min(self.rows - first);
+        let what = format!("{}, rows {first} to {}", self.name, first + count - 1);
+        let values = checked(&self.path, &what, || self.dataset.read_f32_rows(first, count))?;
+        let expected = count * self.row_values;
+        if values.len() as u64 != expected {
+            return Err(ConvertError::Layout {
+                path: self.path.clone(),
+                what,
+                expected: format!("{expected} values"),
+                found: format!("{} values", values.len()),
+            });
+        }
+        self.next += count;
+        Ok(Some((first, values)))
+    }
+}
+
+/// Calls the library with panics contained, and gives its error the file and what was being read.
+fn checked<T, E: std::fmt::Display>(
+    path: &Path,
+    what: &str,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ConvertError> {
+    let outcome = contain(call).and_then(|result| result.map_err(|error| error.to_string()));
+    outcome.map_err(|reason| ConvertError::Hdf5 { path: path.to_owned(), what: what.to_owned(), reason })
+}
+
+fn join(extents: &[u64]) -> String {
+    extents.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
