@@ -184,7 +184,7 @@ fn score_card(file: &RecipeFile, model: &TrainedModel) -> ScoreCard {
     let settings = &file.recipe.score;
     let formula = format!(
         "sum_j m_j w_j (zhat_j - z_j)^2; z: network inputs, zhat: their reconstruction; m_j: 1 where the object of \
-         input j is present (pT != 0), else 0; w_j = q_j / ({} f_j^{}): f_j the fraction of training events with \
+         input j is present (pT > 0), else 0; w_j = q_j / ({} f_j^{}): f_j the fraction of training events with \
          the object, q_j = 1 for pT and {} for eta and phi; the eta of MET has weight 0. An event with a NaN or \
          infinite input has a NaN or infinite score.",
         model.preprocessing.objects().len(),

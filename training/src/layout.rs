@@ -5,7 +5,7 @@ use trigsieve::event::{Encoding, L1_OBJECTS, ObjectKind};
 /// Where an object's quantities lie among the inputs of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectInputs {
-    /// Transverse momentum in GeV; 0 means that the object is absent.
+    /// Transverse momentum in GeV; the object is absent unless it is above 0.
     pub pt: usize,
     /// Pseudorapidity, `None` for an object that has none (missing transverse momentum).
     pub eta: Option<usize>,

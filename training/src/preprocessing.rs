@@ -14,7 +14,7 @@ use crate::recipe::{PtTransform, Recipe};
 /// object, all zero, stays exactly zero. An input without meaning (eta of missing transverse momentum) has z = 0.
 ///
 /// The score of an event is sum_j m_j w_j (zhat_j - z_j)^2, with m_j = 1 where the object of input j is present
-/// (pT != 0) and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
+/// (pT > 0) and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
 /// recipe's `occupancy_exponent`, q = 1 for pT and `angle_weight` for angles, O the number of objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessing {
@@ -83,7 +83,7 @@ impl Preprocessing {
     pub fn extend_weights(&self, row: &[f32], weights: &mut Vec<f32>) {
         let start = weights.len();
         weights.extend_from_slice(&self.weight);
-        for object in self.objects.iter().filter(|object| row[object.pt] == 0.0) {
+        for object in self.objects.iter().filter(|object| !is_present(object, row)) {
             inputs_of(object).for_each(|input| weights[start + input] = 0.0);
         }
     }
@@ -91,6 +91,10 @@ impl Preprocessing {
 
 fn inputs_of(object: &ObjectInputs) -> impl Iterator<Item = usize> {
     [Some(object.pt), object.eta, Some(object.phi)].into_iter().flatten()
+}
+
+fn is_present(object: &ObjectInputs, row: &[f32]) -> bool {
+    row[object.pt] > 0.0
 }
 
 fn transform(pt: PtTransform, value: f32) -> f32 {
@@ -120,7 +124,7 @@ impl Moments {
     }
 
     fn add(&mut self, row: &[f32], objects: &[ObjectInputs], pt: PtTransform) {
-        for object in objects.iter().filter(|object| row[object.pt] != 0.0) {
+        for object in objects.iter().filter(|object| is_present(object, row)) {
             self.add_input(object.pt, transform(pt, row[object.pt]));
             object.eta.into_iter().chain([object.phi]).for_each(|input| self.add_input(input, row[input]));
         }

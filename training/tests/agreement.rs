@@ -40,8 +40,7 @@ fn burn_scores(bench: &Workbench, events: &EventMatrix) -> Vec<f32> {
     let recipe = bench.recipe().unwrap().recipe;
     let split = data::load(&recipe, Encoding::L1x57, bench.folder.path()).unwrap();
     let preprocessing = Preprocessing::fit(&recipe, Encoding::L1x57, &split.training).unwrap();
-    let fitted =
-        fit_autoencoder(&recipe, &preprocessing, &split, &indicatif::ProgressBar::hidden()).unwrap();
+    let fitted = fit_autoencoder(&recipe, &preprocessing, &split, &indicatif::ProgressBar::hidden()).unwrap();
     score_events(&fitted.model, events, &preprocessing).unwrap()
 }
 

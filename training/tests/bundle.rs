@@ -24,13 +24,17 @@ fn the_bundle_is_complete_and_passes_the_engines_checks() {
     let card = bundle.card();
     assert_eq!(*card, outcome.card);
     assert_eq!((card.name.as_str(), card.encoding.as_str(), card.inputs), ("tiny", "l1_57", 57));
-    assert_eq!(contents(&bench.bundle()).into_keys().collect::<Vec<_>>(), ["float.onnx", "int8.onnx", "model.toml"]);
+    assert_eq!(
+        contents(&bench.bundle()).into_keys().collect::<Vec<_>>(),
+        ["float.onnx", "int8.onnx", "model.toml"]
+    );
     for precision in [Precision::Float, Precision::Int8] {
         let graph = bundle.graph(precision).unwrap();
         graph.summary.check_deployable().unwrap();
         assert!(!graph.summary.operators.contains_key("Identity"));
         let thresholds = &card.thresholds[&precision];
-        let efficiencies: Vec<f64> = thresholds.iter().map(|threshold| threshold.background_efficiency).collect();
+        let efficiencies: Vec<f64> =
+            thresholds.iter().map(|threshold| threshold.background_efficiency).collect();
         assert_eq!(efficiencies, [1e-1], "500 validation events: 1e-2 would pass 5");
         assert!(thresholds[0].events == 50 && thresholds[0].value > 0.0 && thresholds[0].error > 0.0);
     }
@@ -103,6 +107,7 @@ fn a_finished_training_leaves_no_temporary_folders() {
     let bench = Workbench::new();
     bench.train().unwrap();
     bench.train().unwrap();
-    let left = fs::read_dir(bench.folder.path().join("models")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left =
+        fs::read_dir(bench.folder.path().join("models")).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), ["tiny"]);
 }

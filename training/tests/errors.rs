@@ -15,7 +15,9 @@ fn training_error(inputs: Vec<f32>) -> TrainError {
 
 #[test]
 fn unknown_and_missing_keys_are_named() {
-    for table in ["[data]", "[network]", "[score]", "[optimiser]", "[training]", "[quantisation]", "[preprocessing]"] {
+    for table in
+        ["[data]", "[network]", "[score]", "[optimiser]", "[training]", "[quantisation]", "[preprocessing]"]
+    {
         let message = recipe_error(table, &format!("{table}\nlerning_rate = 1"));
         assert!(message.contains("lerning_rate"), "{table}: {message}");
     }
@@ -59,7 +61,10 @@ fn values_out_of_range_name_their_key() {
 #[test]
 fn empty_and_tiny_data_are_refused() {
     let empty = training_error(vec![]);
-    assert!(matches!(empty, TrainError::TooFewEvents { split: "training", events: 0, needed: 64, .. }), "{empty}");
+    assert!(
+        matches!(empty, TrainError::TooFewEvents { split: "training", events: 0, needed: 64, .. }),
+        "{empty}"
+    );
     let one = training_error(background(1, 1));
     assert!(matches!(one, TrainError::TooFewEvents { split: "training", .. }), "{one}");
     let few = training_error(background(120, 1));

@@ -98,8 +98,11 @@ impl<'a> ScoreGraph<'a> {
         let b = &mut self.builder;
         let weights = b.constant("error_weights", &[self.k, objects.len()], TensorData::F32(weights))?;
         let axes = b.constant("object_axis", &[1], TensorData::I64(vec![1]))?;
-        let sign = b.node("Sign", &[&self.momenta], "momentum_sign", vec![])?;
-        let present = b.node("Abs", &[&sign], "present", vec![])?;
+        // Not Sign, which gives 1 for 0 in rten 0.27.
+        let zero = b.constant("zero", &[], TensorData::F32(vec![0.0]))?;
+        let is_present = b.node("Greater", &[&self.momenta, &zero], "is_present", vec![])?;
+        let to_float = vec![Attribute::int("to", i64::from(ElementType::F32.code()))];
+        let present = b.node("Cast", &[&is_present], "present", to_float)?;
         let error = b.node("Sub", &[reconstruction, truth], "error", vec![])?;
         let squared = b.node("Mul", &[&error, &error], "squared_error", vec![])?;
         let by_object = b.node("MatMul", &[&squared, &weights], "object_error", vec![])?;
