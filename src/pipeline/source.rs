@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
+use trigsieve_ring::{Producer, PushError};
+
 use super::counters::{Counters, DropCause};
-use super::ring::{Producer, PushError};
 use super::wait::sleep_towards;
 use super::worker::nanoseconds_since;
 use super::{Overload, Stop, WaitStrategy, Waiter};

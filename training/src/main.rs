@@ -1,2 +1,99 @@
-//! x
-fn main() {}
+//! The `trigsieve-train` command.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use trigsieve_train::{Outcome, Output, RecipeFile, train};
+
+/// Train an anomaly-detection network on background events and write its model bundle.
+#[derive(Parser)]
+#[command(name = "trigsieve-train", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  trigsieve-train models/recipes/l1_ae.toml -o models/l1_ae --data .")]
+struct Arguments {
+    /// The recipe: data, network, score, optimiser (TOML).
+    recipe: PathBuf,
+    /// Folder of the bundle to write.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Folder at which the recipe's relative data paths start.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    data: PathBuf,
+    /// Replace a bundle that is already there.
+    #[arg(long)]
+    force: bool,
+    /// Say nothing but errors, and show no progress bar.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging(arguments.quiet);
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let recipe = RecipeFile::read(&arguments.recipe)?;
+    let output = Output::new(&arguments.output, arguments.force)?;
+    let progress = progress_bar(arguments.quiet);
+    let outcome = train(&recipe, &arguments.data, &output, &progress)
+        .with_context(|| format!("training {}", arguments.recipe.display()))?;
+    if !arguments.quiet {
+        report(&outcome, &output);
+    }
+    Ok(())
+}
+
+fn report(outcome: &Outcome, output: &Output) {
+    let training = &outcome.card.training;
+    println!(
+        "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",
+        output.folder().display(),
+        training.epochs,
+        training.best_epoch,
+        training.validation_loss,
+        outcome.events_per_second
+    );
+    for (precision, thresholds) in &outcome.card.thresholds {
+        for threshold in thresholds {
+            println!(
+                "{precision}: background efficiency {:.0e} at score >= {} +- {} ({} events)",
+                threshold.background_efficiency, threshold.value, threshold.error, threshold.events
+            );
+        }
+    }
+}
+
+fn progress_bar(quiet: bool) -> ProgressBar {
+    let hidden = quiet || !std::io::stderr().is_terminal();
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    match ProgressStyle::with_template(
+        "training [{bar:40}] {human_pos}/{human_len} steps, {per_sec}, {eta} left",
+    ) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+fn start_logging(quiet: bool) {
+    let level = if quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}

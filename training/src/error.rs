@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+use trigsieve::event::EventError;
+use trigsieve::model::ModelError;
+use trigsieve::score::ScoreError;
+
+/// Why a training did not end in a bundle.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The recipe is not TOML, has an unknown or missing key, or a value of the wrong type.
+    #[error("{path}: {reason}")]
+    Recipe {
+        /// The recipe.
+        path: PathBuf,
+        /// The TOML reader's reason, with line and column.
+        reason: String,
+    },
+    /// A value of the recipe makes no sense.
+    #[error("{path}: `{key}` is {found}, but it must be {expected}")]
+    RecipeValue {
+        /// The recipe.
+        path: PathBuf,
+        /// The key, with its table.
+        key: &'static str,
+        /// The value.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An event table could not be read, or has another encoding than the recipe's.
+    #[error(transparent)]
+    Events(#[from] EventError),
+    /// The inputs of a table are hardware integers.
+    #[error("{path}: the inputs are 16-bit hardware integers; train on a table in physical units (f32)")]
+    IntegerInputs {
+        /// The table.
+        path: PathBuf,
+    },
+    /// An input is NaN or infinite.
+    #[error("{path}: row {row}: input `{input}` is {value}; training data must be finite")]
+    NonFiniteInput {
+        /// The table.
+        path: PathBuf,
+        /// Row of the table, from 0.
+        row: u64,
+        /// Name of the input.
+        input: String,
+        /// The value.
+        value: f32,
+    },
+    /// The split leaves too few events on one side.
+    #[error("{split} split has {events} events, but needs at least {needed} ({why})")]
+    TooFewEvents {
+        /// `training` or `validation`.
+        split: &'static str,
+        /// Events there are.
+        events: usize,
+        /// Events needed.
+        needed: usize,
+        /// What needs them.
+        why: &'static str,
+    },
+    /// Inputs that are the same in every training event in which their object is present, or whose object is
+    /// never present, have no scale.
+    #[error(
+        "constant in all {events} training events: {inputs}; no scale can be fitted to them. \
+         Use more events, or check the conversion"
+    )]
+    ConstantInputs {
+        /// Training events.
+        events: usize,
+        /// Names of the inputs.
+        inputs: String,
+    },
+    /// The loss became NaN or infinite.
+    #[error(
+        "the {split} loss is {loss} in epoch {epoch}, step {step}; lower optimiser.learning_rate \
+         (now {learning_rate}) or check the data for extreme values"
+    )]
+    NonFiniteLoss {
+        /// `training` or `validation`.
+        split: &'static str,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+    },
+    /// burn refused a setting or could not hand back a tensor.
+    #[error("burn: {0}")]
+    Burn(String),
+    /// The graph could not be written.
+    #[error("graph: {0}")]
+    Graph(#[from] trigsieve_onnx::Error),
+    /// The bundle just written does not pass the engine's checks.
+    #[error(transparent)]
+    Bundle(#[from] ModelError),
+    /// The engine could not score with the bundle just written.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// There is something at the output path.
+    #[error("{path}: {reason}")]
+    OutputExists {
+        /// The output path.
+        path: PathBuf,
+        /// What is there and what to do.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,113 @@
+//! A training from table to bundle: completeness, determinism, what it leaves behind.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use common::{Workbench, background};
+use trigsieve::model::{ModelBundle, Precision, sha256_hex};
+use trigsieve_train::{Output, TrainError};
+
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
+}
+
+#[test]
+fn the_bundle_is_complete_and_passes_the_engines_checks() {
+    let bench = Workbench::new();
+    let outcome = bench.train().unwrap();
+    assert!(outcome.events_per_second > 0.0);
+    let bundle = ModelBundle::open(&bench.bundle()).unwrap();
+    let card = bundle.card();
+    assert_eq!(*card, outcome.card);
+    assert_eq!((card.name.as_str(), card.encoding.as_str(), card.inputs), ("tiny", "l1_57", 57));
+    assert_eq!(
+        contents(&bench.bundle()).into_keys().collect::<Vec<_>>(),
+        ["float.onnx", "int8.onnx", "model.toml"]
+    );
+    for precision in [Precision::Float, Precision::Int8] {
+        let graph = bundle.graph(precision).unwrap();
+        graph.summary.check_deployable().unwrap();
+        assert!(!graph.summary.operators.contains_key("Identity"));
+        let thresholds = &card.thresholds[&precision];
+        let efficiencies: Vec<f64> =
+            thresholds.iter().map(|threshold| threshold.background_efficiency).collect();
+        assert_eq!(efficiencies, [1e-1], "500 validation events: 1e-2 would pass 5");
+        assert!(thresholds[0].events == 50 && thresholds[0].value > 0.0 && thresholds[0].error > 0.0);
+    }
+    let training = &card.training;
+    assert_eq!((training.training_events, training.validation_events, training.seed), (1500, 500, 7));
+    assert!(training.best_epoch >= 1 && training.best_epoch <= training.epochs && training.epochs <= 3);
+    assert!(training.validation_loss.is_finite());
+    assert_eq!(training.recipe, "tiny.toml");
+    let table = fs::read(bench.folder.path().join("background.arrow")).unwrap();
+    assert_eq!((training.data[0].file.as_str(), training.data[0].events), ("background.arrow", 2000));
+    assert_eq!(training.data[0].sha256, sha256_hex(&table));
+}
+
+#[test]
+fn the_same_recipe_gives_the_same_bits() {
+    let bench = Workbench::new();
+    bench.train().unwrap();
+    let first = contents(&bench.bundle());
+    bench.train().unwrap();
+    assert_eq!(first, contents(&bench.bundle()));
+}
+
+#[test]
+fn another_seed_gives_another_model() {
+    let first = Workbench::new();
+    let second = Workbench::new().set("seed = 7", "seed = 8");
+    first.train().unwrap();
+    second.train().unwrap();
+    assert_ne!(contents(&first.bundle())["float.onnx"], contents(&second.bundle())["float.onnx"]);
+}
+
+#[test]
+fn training_improves_on_the_first_epoch() {
+    let one = Workbench::new().set("max_epochs = 3", "max_epochs = 1").train().unwrap();
+    let many = Workbench::new().set("max_epochs = 3", "max_epochs = 20").train().unwrap();
+    assert!(many.card.training.validation_loss < 0.9 * one.card.training.validation_loss);
+}
+
+#[test]
+fn patience_ends_a_training_that_does_not_improve() {
+    // A rate this small changes no weight in single precision.
+    let bench = Workbench::new()
+        .set("learning_rate = 0.005", "learning_rate = 1e-30")
+        .set("max_epochs = 3", "max_epochs = 50")
+        .set("patience = 3", "patience = 2");
+    let training = bench.train().unwrap().card.training;
+    assert_eq!((training.best_epoch, training.epochs), (1, 3));
+}
+
+#[test]
+fn an_existing_bundle_is_replaced_only_when_asked() {
+    let bench = Workbench::new();
+    bench.train().unwrap();
+    let refused = Output::new(&bench.bundle(), false).unwrap_err();
+    assert!(refused.to_string().contains("--force"), "{refused}");
+    Output::new(&bench.bundle(), true).unwrap();
+    let foreign = Output::new(bench.folder.path(), true).unwrap_err();
+    assert!(matches!(foreign, TrainError::OutputExists { .. }));
+}
+
+#[test]
+fn a_failed_training_leaves_nothing_behind() {
+    let bench = Workbench::with_inputs(background(10, 1));
+    bench.train().unwrap_err();
+    assert_eq!(fs::read_dir(bench.folder.path().join("models")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_finished_training_leaves_no_temporary_folders() {
+    let bench = Workbench::new();
+    bench.train().unwrap();
+    bench.train().unwrap();
+    let left =
+        fs::read_dir(bench.folder.path().join("models")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["tiny"]);
+}

@@ -1,0 +1,123 @@
+//! Synthetic background: small tables in which every object of the encoding occurs.
+
+#![allow(dead_code, reason = "every test file uses another part")]
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use trigsieve::event::{Encoding, EventSchema, EventWriter};
+use trigsieve_train::{Outcome, Output, RecipeFile, TrainError, train};
+
+/// Inputs per event and objects of `l1_57`.
+pub const K: usize = 57;
+pub const OBJECTS: usize = 19;
+
+/// A generator for test events that needs no crate and gives the same events everywhere
+/// (SplitMix64, doi:10.1145/2660193.2660195).
+pub struct Random(pub u64);
+
+impl Random {
+    /// Uniform in [0, 1).
+    pub fn uniform(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    }
+}
+
+/// Background-like events: falling pT, every object present in about half of them, MET without eta.
+pub fn background(events: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random(seed);
+    let mut values = Vec::with_capacity(events * K);
+    for _ in 0..events {
+        for object in 0..OBJECTS {
+            let present = object == 0 || random.uniform() < 0.5;
+            let pt = 5.0 - 20.0 * (1.0 - random.uniform()).ln();
+            let eta = if object == 0 { 0.0 } else { 5.0 * random.uniform() - 2.5 };
+            let phi = 6.28 * random.uniform() - 3.14;
+            values.extend(if present { [pt, eta, phi] } else { [0.0; 3] });
+        }
+    }
+    values
+}
+
+pub fn write_table(path: &Path, inputs: Vec<f32>) {
+    let events = (inputs.len() / K) as u64;
+    let schema = EventSchema::of(Encoding::L1x57, vec![]).to_arrow([]);
+    let mut writer = EventWriter::create(path, schema).unwrap();
+    let ids: Vec<u64> = (0..events).collect();
+    writer.write_events(ids.clone(), ids, inputs, vec![]).unwrap();
+    writer.finish().unwrap();
+}
+
+/// A recipe that trains in a second; tests replace parts of it.
+pub const RECIPE: &str = r#"
+name = "tiny"
+description = "A test."
+seed = 7
+[data]
+files = ["background.arrow"]
+encoding = "l1_57"
+validation_fraction = 0.25
+[preprocessing]
+pt = "linear"
+[network]
+family = "autoencoder"
+hidden = [8, 3, 8]
+activation = "relu"
+[score]
+occupancy_exponent = 1.0
+angle_weight = 0.1
+[optimiser]
+name = "adam"
+learning_rate = 0.005
+schedule = "cosine"
+epsilon = 1e-8
+[training]
+batch = 64
+max_epochs = 3
+patience = 3
+[quantisation]
+calibration_events = 500
+coverage = 0.9999
+weight_bits = 8
+"#;
+
+pub struct Workbench {
+    pub folder: TempDir,
+    recipe: String,
+}
+
+impl Workbench {
+    /// A folder with `background.arrow` holding `inputs`.
+    pub fn with_inputs(inputs: Vec<f32>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_table(&folder.path().join("background.arrow"), inputs);
+        Self { folder, recipe: RECIPE.to_owned() }
+    }
+
+    pub fn new() -> Self {
+        Self::with_inputs(background(2000, 1))
+    }
+
+    /// Replaces a part of the recipe.
+    pub fn set(mut self, from: &str, to: &str) -> Self {
+        assert!(self.recipe.contains(from), "no `{from}` in the recipe");
+        self.recipe = self.recipe.replace(from, to);
+        self
+    }
+
+    pub fn recipe(&self) -> Result<RecipeFile, TrainError> {
+        RecipeFile::parse(&self.recipe, Path::new("tiny.toml"))
+    }
+
+    pub fn bundle(&self) -> PathBuf {
+        self.folder.path().join("models/tiny")
+    }
+
+    pub fn train(&self) -> Result<Outcome, TrainError> {
+        let output = Output::new(&self.bundle(), true)?;
+        train(&self.recipe()?, self.folder.path(), &output, &indicatif::ProgressBar::hidden())
+    }
+}
