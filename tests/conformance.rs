@@ -83,7 +83,9 @@ fn subjects(folder: &Path) -> Vec<Subject> {
     let inputs = trigger_like(bundle.card().inputs);
     let has = |precision: &Precision| bundle.card().files.contains_key(precision.file());
     let precisions = [Precision::Float, Precision::Int8].into_iter().filter(has);
-    precisions.map(|precision| Subject { bundle: bundle.clone(), precision, inputs: inputs.clone() }).collect()
+    precisions
+        .map(|precision| Subject { bundle: bundle.clone(), precision, inputs: inputs.clone() })
+        .collect()
 }
 
 /// Inputs in threes as at the trigger: a falling spectrum of pT, eta and phi, with objects that are absent.
@@ -151,18 +153,13 @@ fn fixtures(folder: &Path) -> Vec<Subject> {
         let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
         graph.node("Squeeze", &[&column, &axes], "score", vec![]).unwrap()
     });
-    [
-        ("sum_of_squares", sum_of_squares()),
-        ("masked", masked),
-        ("dense", dense),
-        ("squeezed", squeezed),
-    ]
-    .into_iter()
-    .flat_map(|(name, bytes)| {
-        write_bundle(&folder.join(name), name, &bytes);
-        subjects(&folder.join(name))
-    })
-    .collect()
+    [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)]
+        .into_iter()
+        .flat_map(|(name, bytes)| {
+            write_bundle(&folder.join(name), name, &bytes);
+            subjects(&folder.join(name))
+        })
+        .collect()
 }
 
 fn every_subject(check: impl Fn(&Subject)) {
@@ -196,7 +193,11 @@ fn batch_sizes_agree() {
             for batch in BATCH_SIZES {
                 let difference = largest_difference(&subject.scores(engine, batch), &all);
                 println!("{}, {}, batch {batch}: {difference:e}", subject.name(), engine.name());
-                assert!(difference <= BATCH_TOLERANCE, "{}, {engine:?}, batch {batch}: {difference}", subject.name());
+                assert!(
+                    difference <= BATCH_TOLERANCE,
+                    "{}, {engine:?}, batch {batch}: {difference}",
+                    subject.name()
+                );
             }
         }
     });
@@ -213,10 +214,16 @@ fn engines_agree() {
             let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= FLOAT_TOLERANCE).count();
             println!("{}, {}: largest {largest:e}, {equal} of {EVENTS} equal", subject.name(), engine.name());
             match subject.precision {
-                Precision::Float => assert!(largest <= FLOAT_TOLERANCE, "{}, {engine:?}: {largest}", subject.name()),
+                Precision::Float => {
+                    assert!(largest <= FLOAT_TOLERANCE, "{}, {engine:?}: {largest}", subject.name())
+                }
                 Precision::Int8 => {
                     assert!(largest <= INT8_TOLERANCE, "{}, {engine:?}: {largest}", subject.name());
-                    assert!(equal >= EVENTS - EVENTS / 100, "{}, {engine:?}: {equal} of {EVENTS}", subject.name());
+                    assert!(
+                        equal >= EVENTS - EVENTS / 100,
+                        "{}, {engine:?}: {equal} of {EVENTS}",
+                        subject.name()
+                    );
                 }
             }
         }

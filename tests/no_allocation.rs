@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use common::{ENCODING, K, write_events};
 use trigsieve::event::{Rows, Values};
-use trigsieve::pipeline::{DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay};
+use trigsieve::pipeline::{
+    DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+};
 use trigsieve::score::{ScoreError, Scorer};
 use trigsieve::sink::{OutputFormat, TaggedEvents, TaggedWriter, tagged_schema};
 use trigsieve::source::{Clock, EventSet};
@@ -154,7 +156,13 @@ fn run(
 
 /// Plans of all kinds: unpaced and on a clock, blocking and dropping, of `passes` passes over the events.
 fn plans(passes: u64) -> Vec<ReplayPlan> {
-    let plan = |clock, overload, batch| ReplayPlan { clock, overload, span: Span::Passes(passes), batch, pin: false };
+    let plan = |clock, overload, batch| ReplayPlan {
+        clock,
+        overload,
+        span: Span::Passes(passes),
+        batch,
+        pin: false,
+    };
     vec![
         plan(Clock::Unpaced, Overload::Block, 1),
         plan(Clock::Unpaced, Overload::Block, 1000),
@@ -184,7 +192,11 @@ fn workers_allocate_nothing() {
                 let warm_up = 2 * workers as u64;
                 assert!(seen.iter().map(|seen| seen.calls.load(Ordering::Relaxed)).sum::<u64>() > warm_up);
                 for seen in seen {
-                    assert_eq!(seen.allocations.load(Ordering::Relaxed), 0, "{plan:?}, threshold {threshold}");
+                    assert_eq!(
+                        seen.allocations.load(Ordering::Relaxed),
+                        0,
+                        "{plan:?}, threshold {threshold}"
+                    );
                 }
             }
         }
