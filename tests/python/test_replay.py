@@ -199,5 +199,40 @@ def test_text_columns_with_several_dictionaries(float_graph, background, replay,
     assert polars.read_ipc(replay(files, float_graph, *EVERYTHING).folder / "tagged.arrow")["process"].to_list() == expected
 
 
+def other_columns(count, offset):
+    """Columns of the contract that a model does not read, and some of other parties."""
+    kind = pyarrow.struct([("kind", pyarrow.uint8()), ("pt", pyarrow.float32())])
+    objects = [[{"kind": 3, "pt": float(j)} for j in range(i % 3)] for i in range(count)]
+    numbers = [offset + i for i in range(count)]
+    return {
+        "met": pyarrow.array(numbers, pyarrow.float32()),
+        "objects": pyarrow.array(objects, pyarrow.list_(kind)),
+        "run": pyarrow.array([None if i % 5 == 0 else i for i in numbers], pyarrow.int64()),
+        "good": pyarrow.array([i % 2 == 0 for i in range(count)]),
+        "stream": pyarrow.array([f"stream{i}" for i in numbers], pyarrow.large_string()),
+        "time": pyarrow.array(numbers, pyarrow.timestamp("us")),
+        "station": pyarrow.array([i % 3 + offset for i in range(count)]).dictionary_encode(),
+        "process": pyarrow.array([None if i % 7 == 0 else f"p{i % 3 + offset}" for i in range(count)]).dictionary_encode(),
+    }
+
+
+@pytest.mark.parametrize("file_format", ["arrow", "parquet"])
+def test_other_columns_come_through(float_graph, background, replay, tmp_path, file_format):
+    files, expected = [], []
+    for part in range(2):
+        events = read_arrow(background).slice(12000 * part, 12000).combine_chunks()
+        for name, column in other_columns(12000, 10 * part).items():
+            events = events.append_column(name, column)
+        files.append(tmp_path / f"part{part}.arrow")
+        with pyarrow.ipc.new_file(files[-1], events.schema) as writer:
+            writer.write_table(events)
+        expected.append(events)
+    run = replay(files, float_graph, *EVERYTHING, "--format", file_format)
+    tagged = run.tagged if file_format == "arrow" else read_parquet(run)
+    for name in expected[0].column_names:
+        values = [value for events in expected for value in events.column(name).to_pylist()]
+        assert tagged.column(name).to_pylist() == values, name
+
+
 def read_parquet(run: Run):
     return pyarrow.parquet.read_table(run.folder / "tagged.parquet")
