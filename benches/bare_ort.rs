@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ort::memory::Allocator;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session};
@@ -32,10 +32,10 @@ fn main() -> Result<()> {
     let environment = ort::init_from(library)?.build()?;
     let new_session = || -> Result<Session> {
         let builder = Session::builder(&environment)?;
-        let configured = builder
-            .with_intra_threads(1)
-            .and_then(|builder| builder.with_optimization_level(GraphOptimizationLevel::All));
-        Ok(configured.map_err(|error| anyhow::anyhow!("{error}"))?.commit_from_file(graph)?)
+        let builder = builder.with_intra_threads(1).map_err(|error| anyhow!("{error}"))?;
+        let level = GraphOptimizationLevel::All;
+        let mut builder = builder.with_optimization_level(level).map_err(|error| anyhow!("{error}"))?;
+        Ok(builder.commit_from_file(graph)?)
     };
     let mut plain = new_session()?;
     let mut bound = Bound::new(new_session()?, k)?;

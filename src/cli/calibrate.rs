@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
 use trigsieve::evaluate::{Model, Sample};
-use trigsieve::trigger::{Calibration, Menu, RateCut, calibrate};
+use trigsieve::trigger::{Calibration, Menu, MenuPath, RateCut, calibrate};
 
 use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
 use super::output::print;
 use super::sample::{LoadedModel, check_writable};
+use super::text::numbers;
 use super::units::{RateHz, format_rate};
 
 /// Find the threshold that accepts a target rate of background, and write it as a trigger menu.
@@ -107,31 +106,32 @@ fn menu(args: &CalibrateArgs, model: &Model, sample: &Sample, found: &RateCut) -
     menu
 }
 
-fn table(menu: &Menu) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["calibration", "", "statistical error"]);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for (path, found) in menu.paths.iter().filter_map(|path| Some((path, path.calibration.as_ref()?))) {
-        let mut row = |name: &str, value: String, error: String| {
-            table.add_row([name.to_owned(), value, error]);
-        };
-        let none = String::new;
-        row("path", path.name.clone(), none());
-        row("model", format!("{}, {}", path.model, found.precision), none());
-        row("background events", found.background_events.to_string(), none());
-        row("  invalid, left out", found.background_invalid.to_string(), none());
-        row("  passing", found.events_passing.to_string(), none());
-        row("threshold", path.threshold.unwrap_or(f32::NAN).to_string(), three_digits(found.threshold_error));
-        row("target rate", format_rate(found.target_rate_hz), none());
-        row("rate", format_rate(found.rate_hz), format_rate(found.rate_error_hz));
-        let prescale = f64::from(path.prescale);
-        let accepted = [found.rate_hz, found.rate_error_hz].map(|rate| format_rate(rate / prescale));
-        let [rate, error] = accepted;
-        row(&format!("  after prescale {}", path.prescale), rate, error);
-    }
-    table
+fn table(menu: &Menu) -> String {
+    let calibrated = menu.paths.iter().filter_map(|path| Some((path, path.calibration.as_ref()?)));
+    numbers(
+        &["calibration", "", "statistical error"],
+        1,
+        calibrated.flat_map(|(path, found)| rows(path, found)),
+    )
+}
+
+fn rows(path: &MenuPath, found: &Calibration) -> Vec<Vec<String>> {
+    let row = |name: &str, value: String, error: String| vec![name.to_owned(), value, error];
+    let plain = |name: &str, value: String| row(name, value, String::new());
+    let prescale = f64::from(path.prescale);
+    let [accepted, accepted_error] =
+        [found.rate_hz, found.rate_error_hz].map(|rate| format_rate(rate / prescale));
+    vec![
+        plain("path", path.name.clone()),
+        plain("model", format!("{}, {}", path.model, found.precision)),
+        plain("background events", found.background_events.to_string()),
+        plain("  invalid, left out", found.background_invalid.to_string()),
+        plain("  passing", found.events_passing.to_string()),
+        row("threshold", path.threshold.unwrap_or(f32::NAN).to_string(), three_digits(found.threshold_error)),
+        plain("target rate", format_rate(found.target_rate_hz)),
+        row("rate", format_rate(found.rate_hz), format_rate(found.rate_error_hz)),
+        row(&format!("  after prescale {}", path.prescale), accepted, accepted_error),
+    ]
 }
 
 /// Three significant digits, plain where that is readable.

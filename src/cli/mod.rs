@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod replay;
 mod sample;
+mod text;
 mod units;
 
 use std::process::ExitCode;

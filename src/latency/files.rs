@@ -45,8 +45,13 @@ pub fn write_hlog(
             .begin_log_with(file, &mut serializer)
             .map_err(|error| error.to_string())?;
         for (tag, histogram) in intervals {
-            log.write_histogram(histogram, Duration::ZERO, duration, Tag::new(tag).filter(|_| !tag.is_empty()))
-                .map_err(|error| error.to_string())?;
+            log.write_histogram(
+                histogram,
+                Duration::ZERO,
+                duration,
+                Tag::new(tag).filter(|_| !tag.is_empty()),
+            )
+            .map_err(|error| error.to_string())?;
         }
         Ok(())
     })
@@ -79,7 +84,12 @@ fn percentile_distribution(histogram: &Histogram<u64>, file: &mut impl Write) ->
     }
     let (mean, deviation) = (histogram.mean(), histogram.stdev());
     writeln!(file, "#[Mean    = {mean:>12.3}, StdDeviation   = {deviation:>12.3}]")?;
-    writeln!(file, "#[Max     = {:>12.3}, Total count    = {:>12}]", histogram.max() as f64, histogram.len())?;
+    writeln!(
+        file,
+        "#[Max     = {:>12.3}, Total count    = {:>12}]",
+        histogram.max() as f64,
+        histogram.len()
+    )?;
     // The count of buckets is not public in the library; these follow from the bounds of `histogram()`.
     let sub_buckets = 2048_u64;
     let buckets = 1 + histogram.high().div_ceil(sub_buckets).next_power_of_two().trailing_zeros();

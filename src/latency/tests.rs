@@ -51,7 +51,8 @@ fn base64(text: &str) -> Vec<u8> {
     digits
         .chunks(4)
         .flat_map(|group| {
-            let bits = group.iter().fold(0_u32, |bits, &d| bits << 6 | u32::from(d)) << (6 * (4 - group.len()));
+            let bits =
+                group.iter().fold(0_u32, |bits, &d| bits << 6 | u32::from(d)) << (6 * (4 - group.len()));
             bits.to_be_bytes()[1..group.len()].to_vec()
         })
         .collect()
@@ -64,12 +65,10 @@ fn the_percentile_file_has_the_usual_layout() {
     write_hgrm(&sample(), &path).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let mut lines = text.lines();
-    assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>(), [
-        "Value",
-        "Percentile",
-        "TotalCount",
-        "1/(1-Percentile)"
-    ]);
+    assert_eq!(
+        lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"]
+    );
     let rows: Vec<Vec<f64>> = text
         .lines()
         .skip(2)

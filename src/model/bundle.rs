@@ -78,7 +78,7 @@ impl ModelBundle {
     ///
     /// # Errors
     /// [`ModelError::NoGraph`], [`ModelError::Sha256`], or [`ModelError::Graph`] for external data, custom
-    /// operators, or inputs and outputs that are not `inputs` [N, K] and `score` [N].
+    /// operators, or inputs and outputs that are not `inputs` (N x K) and `score` (N).
     pub fn graph(&self, precision: Precision) -> Result<Graph, ModelError> {
         let file = precision.file();
         let card_path = self.folder.join(CARD_FILE);

@@ -66,7 +66,8 @@ impl DecidedBlock {
     /// Says when the decisions were made, and with that how long after each accepted event's arrival (by row).
     pub fn stamp(&mut self, decided_ns: u64, arrival_ns: impl Fn(u32) -> u64) {
         self.decided_ns = decided_ns;
-        let latency = |row: &u32| u32::try_from(decided_ns.saturating_sub(arrival_ns(*row))).unwrap_or(u32::MAX);
+        let latency =
+            |row: &u32| u32::try_from(decided_ns.saturating_sub(arrival_ns(*row))).unwrap_or(u32::MAX);
         self.latencies_ns.extend(self.rows.iter().map(latency));
     }
 

@@ -116,8 +116,11 @@ pub fn replay(
     let start = StartTime::default();
     std::thread::scope(|scope| {
         let shared = Shared { ready: &ready, start: &start, stop, pin: plan.pin };
-        let workers: Vec<_> =
-            workers.into_iter().enumerate().map(|(index, worker)| spawn_worker(scope, index, worker, shared)).collect();
+        let workers: Vec<_> = workers
+            .into_iter()
+            .enumerate()
+            .map(|(index, worker)| spawn_worker(scope, index, worker, shared))
+            .collect();
         let sink = scope.spawn(move || {
             shared.ready.wait();
             Ordered::new(sink_rings, shared.start.get(), sink_pause).run(sink, stop, progress)
@@ -257,7 +260,10 @@ fn pin(wanted: bool, number: usize, stage: &str, stop: &Stop) {
         rustix::thread::sched_setaffinity(None, &set)
     });
     if let Err(error) = bound {
-        stop.fail(PipelineError::Thread { stage: format!("{stage}: cannot be pinned"), source: error.into() });
+        stop.fail(PipelineError::Thread {
+            stage: format!("{stage}: cannot be pinned"),
+            source: error.into(),
+        });
     }
 }
 
@@ -341,10 +347,14 @@ impl Ordered {
 
     /// Whether no block can come any more that is not in `heads`.
     fn gap_is_final(&mut self) -> bool {
-        self.heads.iter().zip(&mut self.rings).all(|(head, (decided, _))| head.is_some() || decided.is_finished())
+        self.heads
+            .iter()
+            .zip(&mut self.rings)
+            .all(|(head, (decided, _))| head.is_some() || decided.is_finished())
     }
 
     fn is_finished(&mut self) -> bool {
-        self.heads.iter().all(Option::is_none) && self.rings.iter_mut().all(|(decided, _)| decided.is_finished())
+        self.heads.iter().all(Option::is_none)
+            && self.rings.iter_mut().all(|(decided, _)| decided.is_finished())
     }
 }

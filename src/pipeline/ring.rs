@@ -63,10 +63,7 @@ pub fn ring<T: Send>(capacity: usize) -> (Producer<T>, Consumer<T>) {
         producer_gone: AtomicBool::new(false),
         consumer_gone: AtomicBool::new(false),
     });
-    (
-        Producer { shared: shared.clone(), tail: 0, known_head: 0 },
-        Consumer { shared, head: 0, known_tail: 0 },
-    )
+    (Producer { shared: shared.clone(), tail: 0, known_head: 0 }, Consumer { shared, head: 0, known_tail: 0 })
 }
 
 impl<T: Send> Producer<T> {

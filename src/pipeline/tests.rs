@@ -2,9 +2,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{
-    DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
-};
+use super::{DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay};
 use crate::event::{ElementType, EventSchema, EventWriter, Rows, Values};
 use crate::score::{ScoreError, Scorer};
 use crate::source::{Clock, EventSet};
@@ -124,7 +122,8 @@ fn order_and_number_are_kept_for_any_workers_and_batch() {
     for workers in [1, 2, 3] {
         for batch in [1, 7, 64, 1000, 8192] {
             let mut sink = Collect::default();
-            let outcome = run(&set, &at_max(batch), scorers(workers, |_| Ok(())), &mut sink, &Stop::default());
+            let outcome =
+                run(&set, &at_max(batch), scorers(workers, |_| Ok(())), &mut sink, &Stop::default());
             assert!(outcome.error.is_none());
             outcome.counters.check(true).unwrap();
             assert_eq!(outcome.counters.events_scored, 5_000);
@@ -160,16 +159,9 @@ fn invalid_events_are_counted_and_written_and_fire_nothing() {
     let (_folder, set) = set(1_000, 100, &[0, 17, 999]);
     let mut sink = Collect::default();
     let decider = cut(500.0);
-    let outcome = replay(
-        &set,
-        &at_max(64),
-        &decider,
-        scorers(1, |_| Ok(())),
-        &mut sink,
-        &Stop::default(),
-        &|_| {},
-    )
-    .unwrap();
+    let outcome =
+        replay(&set, &at_max(64), &decider, scorers(1, |_| Ok(())), &mut sink, &Stop::default(), &|_| {})
+            .unwrap();
     assert_eq!(outcome.counters.events_invalid, 3);
     assert_eq!(outcome.counters.events_scored, 1_000);
     assert_eq!(sink.decisions.iter().filter(|&&decision| decision == INVALID_BIT).count(), 3);

@@ -144,11 +144,9 @@ impl ScorerFactory {
     /// [`ScoreError`] when the runtime cannot be loaded or refuses the graph or the device.
     pub fn scorer(&self) -> Result<Box<dyn Scorer>, ScoreError> {
         Ok(match self.spec.engine {
-            Engine::Onnx => Box::new(OnnxScorer::new(
-                &self.graph,
-                self.spec.device,
-                self.spec.onnxruntime.as_deref(),
-            )?),
+            Engine::Onnx => {
+                Box::new(OnnxScorer::new(&self.graph, self.spec.device, self.spec.onnxruntime.as_deref())?)
+            }
             Engine::Rten => Box::new(RtenScorer::new(&self.graph)?),
         })
     }

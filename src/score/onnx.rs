@@ -71,9 +71,8 @@ fn session(runtime: &LoadedRuntime, graph: &Graph, device: Device) -> Result<Ses
         .and_then(|builder| Ok(builder.with_optimization_level(GraphOptimizationLevel::All)?))
         .map_err(|error| ScoreError::Runtime { reason: error.to_string() })?;
     if let Device::Cuda(number) = device {
-        builder = builder
-            .with_execution_providers([cuda(number)])
-            .map_err(|error| refused(error.to_string()))?;
+        builder =
+            builder.with_execution_providers([cuda(number)]).map_err(|error| refused(error.to_string()))?;
     }
     builder.commit_from_memory(&graph.bytes).map_err(|error| refused(error.to_string()))
 }

@@ -26,8 +26,7 @@ impl RtenScorer {
     /// # Errors
     /// [`ScoreError::Graph`] when rten has no such operator or refuses the graph.
     pub fn new(graph: &Graph) -> Result<Self, ScoreError> {
-        let refused =
-            |reason: String| ScoreError::Graph { path: graph.path.clone(), engine: ENGINE, reason };
+        let refused = |reason: String| ScoreError::Graph { path: graph.path.clone(), engine: ENGINE, reason };
         let model = Model::load(graph.bytes.clone()).map_err(|error| refused(error.to_string()))?;
         let input = model.node_id("inputs").map_err(|error| refused(error.to_string()))?;
         let output = model.node_id("score").map_err(|error| refused(error.to_string()))?;

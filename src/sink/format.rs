@@ -34,7 +34,7 @@ impl OutputFormat {
 /// Writes tagged events in either format; the file appears when [`TaggedWriter::finish`] succeeds.
 pub enum TaggedWriter {
     /// Arrow IPC.
-    Arrow(EventWriter),
+    Arrow(Box<EventWriter>),
     /// Parquet.
     Parquet {
         /// The encoder.
@@ -51,13 +51,14 @@ impl TaggedWriter {
     /// When the folder cannot be written.
     pub fn create(format: OutputFormat, path: &Path, schema: SchemaRef) -> Result<Self, PipelineError> {
         if format == OutputFormat::Arrow {
-            return Ok(Self::Arrow(EventWriter::create(path, schema)?));
+            return Ok(Self::Arrow(Box::new(EventWriter::create(path, schema)?)));
         }
         let io = |source| EventError::Io { path: path.to_owned(), source };
         let file = AtomicFile::create(path).map_err(io)?;
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
+        let writer =
+            ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
         Ok(Self::Parquet { writer: Box::new(writer), path: path.to_owned() })
     }
 

@@ -8,7 +8,7 @@ mod tagged;
 pub use folder::{FolderError, RunFolder};
 pub use format::{OutputFormat, TaggedWriter};
 pub use report::{
-    DeadTime, DroppedReport, EngineReport, HostReport, LatencyReport, PathReport, RunReport, RunStatus, SetupReport,
-    StageReport,
+    DeadTime, DroppedReport, EngineReport, HostReport, LatencyReport, PathReport, RunReport, RunStatus,
+    SetupReport, StageReport,
 };
 pub use tagged::{DECISION, LATENCY_NS, TaggedEvents, tagged_schema};

@@ -120,6 +120,11 @@ fn check_same(first: &EventTable, other: &EventTable) -> Result<(), EventError> 
     if found == expected {
         return Ok(());
     }
-    Err(EventError::Mismatch { path: other.path().to_owned(), what: "the list of columns", found, other: name, expected })
+    Err(EventError::Mismatch {
+        path: other.path().to_owned(),
+        what: "the list of columns",
+        found,
+        other: name,
+        expected,
+    })
 }
-

@@ -27,9 +27,18 @@ pub fn run() -> Result<()> {
     let signals: Vec<&str> = signals.iter().map(String::as_str).collect();
 
     trigsieve(&["inspect", MODEL]).run()?;
-    trigsieve(&["calibrate", BACKGROUND, "--model", MODEL, "--target-rate", "40kHz", "--input-rate", "40MHz"])
-        .args(&["-o", "out/demo/menu.toml", "--force"])
-        .run()?;
+    trigsieve(&[
+        "calibrate",
+        BACKGROUND,
+        "--model",
+        MODEL,
+        "--target-rate",
+        "40kHz",
+        "--input-rate",
+        "40MHz",
+    ])
+    .args(&["-o", "out/demo/menu.toml", "--force"])
+    .run()?;
     trigsieve(&["evaluate", "--background", BACKGROUND, "--signal"])
         .args(&signals)
         .args(&["--model", MODEL, "-o", "out/demo/evaluation", "--force"])
@@ -39,7 +48,9 @@ pub fn run() -> Result<()> {
         .args(&["--model", MODEL, "--menu", "out/demo/menu.toml", "--rate", "1MHz", "--overload", "drop"])
         .args(&["--repeat", "50", "-o", "out/demo/run", "--force"])
         .run()?;
-    println!("\nout/demo/run has the tagged events, run.json and the latency files; out/demo/evaluation the plots.");
+    println!(
+        "\nout/demo/run has the tagged events, run.json and the latency files; out/demo/evaluation the plots."
+    );
     Ok(())
 }
 

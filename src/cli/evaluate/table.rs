@@ -1,23 +1,17 @@
 //! Metrics as a table on the terminal.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
 use trigsieve::evaluate::{EfficiencyMetrics, Metrics, SignalMetrics, WORKING_POINTS};
+
+use crate::cli::text::numbers;
 
 /// Signals by AUC, efficiencies and significance improvement.
 pub fn of(metrics: &Metrics) -> String {
-    let mut table = Table::new();
     let points = WORKING_POINTS.map(|(name, _)| format!("eS at\neB = {name}"));
-    let header = ["signal".to_owned(), "AUC".to_owned()];
-    let last = ["max eS/√eB\n(at eB)".to_owned()];
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.into_iter().chain(points).chain(last));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for (name, signal) in &metrics.signals {
-        table.add_row(row(name, signal));
-    }
-    format!("{}\n{table}{}{}", background(metrics), invalid(metrics), footnote(metrics))
+    let mut header = vec!["signal", "AUC"];
+    header.extend(points.iter().map(String::as_str));
+    header.push("max eS/√eB\n(at eB)");
+    let table = numbers(&header, 1, metrics.signals.iter().map(|(name, signal)| row(name, signal)));
+    format!("{}\n\n{table}{}{}", background(metrics), invalid(metrics), footnote(metrics))
 }
 
 fn background(metrics: &Metrics) -> String {

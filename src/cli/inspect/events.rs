@@ -5,7 +5,7 @@ use trigsieve::event::schema::{KEY_SCHEMA, SCHEMA_VERSION};
 use trigsieve::event::{ColumnCount, EventTable, Feature, FeatureStats, Source, TableStats};
 
 use super::Report;
-use super::text::{facts, number, numbers};
+use crate::cli::text::{facts, number, numbers};
 
 /// The report, in the form of its JSON.
 #[derive(Serialize)]

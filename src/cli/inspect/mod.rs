@@ -2,7 +2,6 @@
 
 mod events;
 mod model;
-mod text;
 
 use std::path::{Path, PathBuf};
 

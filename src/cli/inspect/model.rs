@@ -7,7 +7,7 @@ use serde::Serialize;
 use trigsieve::model::{BundleFile, Card, ModelBundle, Precision, TrainingCard};
 
 use super::Report;
-use super::text::{facts, number, numbers};
+use crate::cli::text::{facts, number, numbers};
 
 /// The report, in the form of its JSON.
 #[derive(Serialize)]

@@ -1,79 +1,66 @@
 //! The run report as a table on the terminal.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
 use trigsieve::latency::Percentiles;
 use trigsieve::sink::RunReport;
 
+use crate::cli::text::numbers;
 use crate::cli::units::format_rate as rate;
 
 /// Counts, paths and latencies of a run.
 pub fn of(report: &RunReport) -> String {
-    [counts(report), paths(report), latencies(report)].map(|table| table.to_string()).join("\n")
+    [counts(report), paths(report), latencies(report)].join("\n\n")
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn counts(report: &RunReport) -> Table {
-    let mut table = table(["events", "", "share"]);
+fn counts(report: &RunReport) -> String {
     let all = report.events_in;
     let dropped = &report.events_dropped;
-    let mut row = |name: &str, events: u64| {
-        table.add_row([name.to_owned(), group(events), percent(events, all)]);
-    };
-    row("in", all);
-    row("scored", report.events_scored);
-    row("dropped: queue full", dropped.queue_full);
-    row("dropped: source late", dropped.source_late);
-    if dropped.failed > 0 {
-        row("dropped: run failed", dropped.failed);
-    }
-    row("invalid", report.events_invalid);
-    row("tagged", report.events_tagged);
+    let counts = [
+        ("in", all),
+        ("scored", report.events_scored),
+        ("dropped: queue full", dropped.queue_full),
+        ("dropped: source late", dropped.source_late),
+        ("dropped: run failed", dropped.failed),
+        ("invalid", report.events_invalid),
+        ("tagged", report.events_tagged),
+    ];
+    let rows =
+        counts.into_iter().map(|(name, events)| vec![name.to_owned(), group(events), percent(events, all)]);
     let wall = format!("{:.3} s", report.wall_seconds);
-    table.add_row(["wall time".to_owned(), wall, String::new()]);
-    table.add_row(["throughput".to_owned(), rate(report.throughput_hz), String::new()]);
-    table
+    let times = [("wall time", wall), ("throughput", rate(report.throughput_hz))];
+    let times = times.into_iter().map(|(name, value)| vec![name.to_owned(), value, String::new()]);
+    numbers(&["events", "", "share"], 1, rows.chain(times))
 }
 
-fn paths(report: &RunReport) -> Table {
-    let mut table = table(["path", "threshold", "prescale", "passed", "accepted", "efficiency", "rate"]);
-    for path in &report.events_accepted {
-        table.add_row([
+fn paths(report: &RunReport) -> String {
+    let header = ["path", "threshold", "prescale", "passed", "accepted", "efficiency", "rate"];
+    let row = |path: &trigsieve::sink::PathReport| {
+        vec![
             path.name.clone(),
-            format!("{}", path.threshold),
+            path.threshold.to_string(),
             path.prescale.to_string(),
             group(path.passed),
             group(path.accepted),
             percent(path.passed, report.events_scored),
             rate(path.rate_hz),
-        ]);
-    }
-    table
+        ]
+    };
+    numbers(&header, 1, report.events_accepted.iter().map(row))
 }
 
-fn latencies(report: &RunReport) -> Table {
+fn latencies(report: &RunReport) -> String {
     let latency = &report.latency_ns;
-    let mut table = table(["latency", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
     let stages = [
         (latency.kind, &latency.decision),
         ("  queue", &latency.stages.queue),
         ("  score", &latency.stages.score),
         ("  hand-over to the sink", &latency.stages.handover),
     ];
-    for (name, percentiles) in stages.into_iter().filter(|(_, percentiles)| percentiles.count > 0) {
+    let row = |(name, percentiles): (&str, &Percentiles)| {
         let Percentiles { p50, p90, p99, p99_9, p99_99, max, .. } = *percentiles;
-        let cells = [p50, p90, p99, p99_9, p99_99, max].map(time);
-        table.add_row(std::iter::once(name.to_owned()).chain(cells));
-    }
-    table
+        std::iter::once(name.to_owned()).chain([p50, p90, p99, p99_9, p99_99, max].map(time)).collect()
+    };
+    let measured = stages.into_iter().filter(|(_, percentiles)| percentiles.count > 0);
+    numbers(&["latency", "p50", "p90", "p99", "p99.9", "p99.99", "max"], 1, measured.map(row))
 }
 
 fn group(number: u64) -> String {

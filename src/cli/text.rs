@@ -13,7 +13,7 @@ pub fn facts<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     trimmed(&table)
 }
 
-/// A table of numbers: the first `left` columns are words, the others right-aligned.
+/// A table of numbers under a header: the first `left` columns are words, the others right-aligned.
 pub fn numbers(header: &[&str], left: usize, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header.iter().copied());
