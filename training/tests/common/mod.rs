@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses another part")]
 
+use std::f32::consts::PI;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -35,7 +36,7 @@ pub fn background(events: usize, seed: u64) -> Vec<f32> {
             let present = object == 0 || random.uniform() < 0.5;
             let pt = 5.0 - 20.0 * (1.0 - random.uniform()).ln();
             let eta = if object == 0 { 0.0 } else { 5.0 * random.uniform() - 2.5 };
-            let phi = 6.28 * random.uniform() - 3.14;
+            let phi = PI * (2.0 * random.uniform() - 1.0);
             values.extend(if present { [pt, eta, phi] } else { [0.0; 3] });
         }
     }
