@@ -4,12 +4,14 @@ mod common;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use common::{Fixture, failure, graph, names_in, report, stderr, success, trigsieve, write_bundle};
 use rustix::process::{Pid, Signal, kill_process};
 use trigsieve::event::EventTable;
+use trigsieve::sink::RunFolder;
 
 const RUN: [&str; 7] = [
     "latency-stages.hlog",
@@ -281,4 +283,48 @@ fn failure_with_stdout(command: &mut Command, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
+}
+
+#[test]
+fn a_folder_has_one_owner_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let owners = AtomicU32::new(0);
+    let claims = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..3000 {
+                    let Ok(claimed) = RunFolder::claim(folder.path(), false) else { continue };
+                    assert_eq!(owners.fetch_add(1, Ordering::SeqCst), 0, "two owners");
+                    claims.fetch_add(1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    owners.fetch_sub(1, Ordering::SeqCst);
+                    drop(claimed);
+                }
+            });
+        }
+    });
+    assert!(claims.load(Ordering::SeqCst) > 1000);
+    assert_eq!(names_in(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn quiet_is_quiet_and_a_pipe_gets_no_progress_bar() {
+    let fixture = Fixture::new(100);
+    let aloud = success(&mut fixture.replay(&fixture.path("aloud")));
+    assert!(String::from_utf8(aloud.stdout).unwrap().contains("throughput"));
+    assert_eq!(String::from_utf8(aloud.stderr).unwrap(), "");
+    let quiet = success(fixture.replay(&fixture.path("quiet")).arg("-q"));
+    assert_eq!((quiet.stdout, quiet.stderr), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn more_pinned_workers_than_cores_share_them() {
+    let fixture = Fixture::new(1000);
+    let out = fixture.path("out");
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let workers = (cores + 1).to_string();
+    success(fixture.replay(&out).args(["--pin", "--workers", &workers, "--batch", "10"]));
+    assert_eq!(report(&out, "/setup/pinned"), true);
+    assert_eq!(report(&out, "/events_scored"), 1000);
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use common::{
     ENCODING, Fixture, K, failure, graph, names_in, success, trigsieve, write_bundle, write_events,
+    write_integers,
 };
 use prost::Message;
 use trigsieve::model::sha256_hex;
@@ -130,6 +131,16 @@ fn events_with_another_number_of_inputs() {
     let out = fixture.path("out");
     write_events(&fixture.events, 10, K + 2, ENCODING);
     refused(&mut fixture.replay(&out), &out, &["events.arrow", "number of inputs", "5", "3", "model"]);
+}
+
+#[test]
+fn hardware_integers_for_an_engine_that_takes_floats() {
+    let fixture = Fixture::new(10);
+    let out = fixture.path("out");
+    write_integers(&fixture.events, 10);
+    for engine in ENGINES {
+        refused(&mut replay_with(&fixture, &out, engine), &out, &[engine, "f32", "i16"]);
+    }
 }
 
 #[test]

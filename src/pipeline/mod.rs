@@ -7,11 +7,9 @@ mod block;
 mod counters;
 mod error;
 mod replay;
-pub mod ring;
 mod source;
 mod stop;
-mod sync;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
 mod wait;
 mod worker;

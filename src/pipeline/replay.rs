@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use trigsieve_ring::{Consumer, Producer, ring};
+
 use super::block::DecidedBlock;
 use super::counters::Counters;
-use super::ring::{Consumer, Producer, ring};
 use super::source::Source;
 pub use super::source::Span;
 use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};

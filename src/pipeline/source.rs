@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use trigsieve_ring::{Producer, PushError};
+
 use super::counters::{Counters, DropCause};
-use super::ring::{Producer, PushError};
 use super::wait::sleep_towards;
 use super::worker::nanoseconds_since;
-use super::{Overload, Stop, WaitStrategy};
+use super::{Overload, Stop, WaitStrategy, Waiter};
 use crate::source::{Clock, Cursor, EventSet, Run};
 
 /// A source that was away from its clock for longer than this was held up by the machine, not by its queues.
@@ -67,9 +68,11 @@ impl Source<'_> {
         let mut position = Position::default();
         let last_event = self.last_event();
         let mut previous_ns = 0;
+        let waiter = self.wait.waiter();
         while position.event < last_event && !stop.is_requested() {
             let now_ns = nanoseconds_since(start);
-            let due = self.clock.due(now_ns).min(last_event);
+            let arrived = self.clock.due(now_ns);
+            let due = arrived.min(last_event);
             if self.is_over(now_ns) {
                 break;
             }
@@ -80,7 +83,7 @@ impl Source<'_> {
             }
             let held_up = Duration::from_nanos(now_ns - previous_ns) > HELD_UP;
             previous_ns = now_ns;
-            self.offer(due, held_up, &mut position, &mut tally.counters, stop);
+            self.offer((due, arrived), held_up, &mut position, &mut tally.counters, (stop, &waiter));
         }
         tally.counters.events_in = position.event;
         tally.elapsed = start.elapsed();
@@ -111,16 +114,16 @@ impl Source<'_> {
         sleep_towards(deadline, Instant::now());
     }
 
-    /// Offers every event up to `due`, or, when all queues are full, blocks, or drops what the buffer cannot hold.
+    /// Offers every event up to `due`, or, when all queues are full, blocks, or drops what the buffer cannot hold. Past
+    /// the end of the span the clock goes on (`arrived`), so that the last events grow old like all others.
     fn offer(
         &mut self,
-        due: u64,
+        (due, arrived): (u64, u64),
         held_up: bool,
         position: &mut Position,
         counters: &mut Counters,
-        stop: &Stop,
+        (stop, waiter): (&Stop, &Waiter),
     ) {
-        let waiter = self.wait.waiter();
         while position.event < due {
             let run = self.set.run_at(position.cursor, self.batch.min(due - position.event));
             if self.place(run, position) {
@@ -137,10 +140,13 @@ impl Source<'_> {
             }
             match self.overload {
                 Overload::Block => waiter.wait(),
-                Overload::Drop if due - position.event <= BUFFERED_EVENTS => return,
+                Overload::Drop if arrived - position.event <= BUFFERED_EVENTS => {
+                    waiter.wait();
+                    return;
+                }
                 Overload::Drop => {
                     let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
-                    let excess = due - position.event - BUFFERED_EVENTS;
+                    let excess = (arrived - position.event - BUFFERED_EVENTS).min(due - position.event);
                     let dropped = self.set.run_at(position.cursor, excess);
                     counters.drop_events(cause, u64::from(dropped.len));
                     self.advance(dropped, position);

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
@@ -6,13 +7,17 @@ use crossbeam_utils::Backoff;
 /// microseconds.
 const SPIN_BEFORE_DEADLINE: Duration = Duration::from_micros(200);
 
+/// Some 100 us: much longer than a hand-over to a stage that runs, much shorter than a time slice.
+const SPINS_BEFORE_YIELD: u32 = 4096;
+
 /// A clock that sleeps for longer would not see that the run is to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// How a stage waits for its neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitStrategy {
-    /// Busy-waits on a core of its own: lowest latency.
+    /// Busy-waits on a core of its own: lowest latency. Gives way now and then all the same: no process can know that
+    /// the kernel left it the core, and two stages that spin on one would each wait for the other's time slice.
     Spin,
     /// Spins briefly, then gives its time slice away: when threads outnumber cores.
     Yield,
@@ -24,7 +29,7 @@ impl WaitStrategy {
     /// A waiter in its initial, eager state.
     #[must_use]
     pub fn waiter(self) -> Waiter {
-        Waiter { strategy: self, backoff: Backoff::new() }
+        Waiter { strategy: self, backoff: Backoff::new(), spins: Cell::new(0) }
     }
 }
 
@@ -33,13 +38,21 @@ impl WaitStrategy {
 pub struct Waiter {
     strategy: WaitStrategy,
     backoff: Backoff,
+    spins: Cell<u32>,
 }
 
 impl Waiter {
     /// Waits a little.
     pub fn wait(&self) {
         match self.strategy {
-            WaitStrategy::Spin => std::hint::spin_loop(),
+            WaitStrategy::Spin if self.spins.get() < SPINS_BEFORE_YIELD => {
+                self.spins.set(self.spins.get() + 1);
+                std::hint::spin_loop();
+            }
+            WaitStrategy::Spin => {
+                self.spins.set(0);
+                std::thread::yield_now();
+            }
             _ if !self.backoff.is_completed() => self.backoff.snooze(),
             WaitStrategy::Yield => std::thread::yield_now(),
             WaitStrategy::Park(time) => std::thread::sleep(time),
@@ -49,6 +62,7 @@ impl Waiter {
     /// Becomes eager again: call it when the wait is over.
     pub fn reset(&self) {
         self.backoff.reset();
+        self.spins.set(0);
     }
 }
 

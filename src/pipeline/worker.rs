@@ -2,9 +2,10 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
+use trigsieve_ring::{Consumer, Producer, PushError};
+
 use super::block::DecidedBlock;
 use super::counters::{Counters, DropCause};
-use super::ring::{Consumer, Producer, PushError};
 use super::source::Descriptor;
 use super::{PipelineError, Stop, WaitStrategy};
 use crate::event::{Rows, Values};

@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, FixedSizeListArray, Int16Array, RecordBatch, UInt64Array};
+use arrow_schema::DataType;
 use tempfile::TempDir;
 use trigsieve::event::{ElementType, EventSchema, EventWriter};
 use trigsieve::model::sha256_hex;
@@ -68,6 +71,26 @@ pub fn write_events(path: &Path, events: usize, k: usize, encoding: &str) {
         let inputs = ids.iter().copied().flat_map(row).collect();
         writer.write_events(ids.clone(), ids, inputs, Vec::new()).unwrap();
     }
+    writer.finish().unwrap();
+}
+
+/// As [`write_events`], in hardware integers.
+pub fn write_integers(path: &Path, events: usize) {
+    let schema = EventSchema {
+        encoding: ENCODING.to_owned(),
+        k: K,
+        element: ElementType::I16,
+        features: Vec::new(),
+        sources: Vec::new(),
+    };
+    let schema = schema.to_arrow([]);
+    let ids: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..events as u64));
+    let DataType::FixedSizeList(item, k) = schema.field(2).data_type() else { unreachable!() };
+    let values = Arc::new(Int16Array::from(vec![1; events * K]));
+    let inputs = Arc::new(FixedSizeListArray::new(item.clone(), *k, values, None));
+    let batch = RecordBatch::try_new(schema.clone(), vec![ids.clone(), ids, inputs]).unwrap();
+    let mut writer = EventWriter::create(path, schema).unwrap();
+    writer.write(&batch).unwrap();
     writer.finish().unwrap();
 }
 

@@ -39,7 +39,7 @@ fn test() -> Result<()> {
     cargo(&["build", "--release", "--workspace"]).run()?;
     cargo(&["test", "--release", "--workspace"]).run()?;
     // A folder of its own: the flag changes the fingerprint of every crate.
-    cargo(&["test", "--release", "--lib", "--target-dir", "target/loom", "ring::loom_tests"])
+    cargo(&["test", "--release", "--package", "trigsieve-ring", "--target-dir", "target/loom"])
         .env("RUSTFLAGS", "--cfg loom")
         .run()?;
     venv::python(&["-m", "pytest", "-q", "tests/python", "samples/generator/tests"]).run()

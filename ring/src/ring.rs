@@ -1,7 +1,3 @@
-//! A bounded, lock-free ring between one producer and one consumer, with `unsafe` that loom checks.
-//!
-//! The ring moves values, it never blocks: how a stage waits is the stage's affair ([`super::WaitStrategy`]).
-
 use crossbeam_utils::CachePadded;
 
 use super::sync::{Arc, AtomicBool, AtomicUsize, Ordering, UnsafeCell};

@@ -1,0 +1,314 @@
+//! Every engine on every graph of every bundle in `models/`, and on graphs that look for trouble, at every batch size.
+//! What is not in a list here is found: engines by [`Engine`], bundles and graphs in the folder.
+//!
+//! Tolerances are relative differences of scores. Two batch sizes of one engine may sum in another order (a matrix
+//! product has other kernels for a single row), and two engines always may; the limits are some ten times what was
+//! measured. Where an input of a quantised layer lies on the boundary of two steps, the last bit of a float decides
+//! on which side it falls, so of int8 scores a few in a hundred may differ by a step.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use common::{K, graph, sum_of_squares, write_bundle};
+use trigsieve::event::{ElementType, Rows, Values};
+use trigsieve::model::{ModelBundle, Precision};
+use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
+use trigsieve_onnx::{Attribute, TensorData};
+
+const BATCH_SIZES: [usize; 5] = [1, 2, 7, 64, 1000];
+/// Not a multiple of any batch size above 1, so that every one of them ends in a partial batch.
+const EVENTS: usize = 2003;
+
+/// Of one engine between batch sizes.
+const BATCH_TOLERANCE: f32 = 2e-6;
+/// Between engines in single precision.
+const FLOAT_TOLERANCE: f32 = 1e-5;
+/// Between engines in int8: all but one in a hundred agree to the tolerance of floats, none is further off than this.
+const INT8_TOLERANCE: f32 = 0.1;
+
+/// A graph of a bundle, and what it takes.
+struct Subject {
+    bundle: ModelBundle,
+    precision: Precision,
+    inputs: Vec<f32>,
+}
+
+impl Subject {
+    fn name(&self) -> String {
+        format!("{} {}", self.bundle.folder().display(), self.precision)
+    }
+
+    fn k(&self) -> usize {
+        self.bundle.card().inputs
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(Values::F32(&self.inputs), self.k())
+    }
+
+    fn scorer(&self, engine: Engine) -> Box<dyn Scorer> {
+        let spec = ScorerSpec { engine, precision: self.precision, ..ScorerSpec::default() };
+        spec.scorer(&self.bundle).unwrap_or_else(|error| panic!("{}, {engine:?}: {error}", self.name()))
+    }
+
+    fn scores(&self, engine: Engine, batch: usize) -> Vec<f32> {
+        score(self.scorer(engine).as_mut(), self.rows(), batch)
+    }
+}
+
+fn score(scorer: &mut dyn Scorer, rows: Rows<'_>, batch: usize) -> Vec<f32> {
+    // What a scorer leaves unwritten shows.
+    let mut scores = vec![f32::NAN; rows.len()];
+    for (index, scores) in scores.chunks_mut(batch).enumerate() {
+        scorer.score(rows.slice(index * batch, scores.len()), scores).unwrap();
+    }
+    scores
+}
+
+/// Every graph of every bundle in `models/`.
+fn bundled() -> Vec<Subject> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("model.toml").exists());
+    folders.sort();
+    assert!(!folders.is_empty(), "no bundle in {}", folder.display());
+    folders.iter().flat_map(|folder| subjects(folder)).collect()
+}
+
+fn subjects(folder: &Path) -> Vec<Subject> {
+    let bundle = ModelBundle::open(folder).unwrap();
+    let inputs = trigger_like(bundle.card().inputs);
+    let has = |precision: &Precision| bundle.card().files.contains_key(precision.file());
+    let precisions = [Precision::Float, Precision::Int8].into_iter().filter(has);
+    precisions
+        .map(|precision| Subject { bundle: bundle.clone(), precision, inputs: inputs.clone() })
+        .collect()
+}
+
+/// Inputs in threes as at the trigger: a falling spectrum of pT, eta and phi, with objects that are absent.
+fn trigger_like(k: usize) -> Vec<f32> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut uniform = move || {
+        // xorshift64* (Vigna, ACM TOMS 42 (2016) 30).
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1 << 24) as f32
+    };
+    let mut inputs = Vec::with_capacity(EVENTS * k);
+    for _ in 0..EVENTS {
+        let mut present = true;
+        for input in 0..k {
+            let draw = uniform();
+            present = if input % 3 == 0 { draw < 0.7 } else { present };
+            inputs.push(match input % 3 {
+                _ if !present => 0.0,
+                0 => 5.0 - 25.0 * (1.0 - uniform()).ln(),
+                1 => (draw - 0.5) * 5.0,
+                _ => (draw - 0.5) * std::f32::consts::TAU,
+            });
+        }
+    }
+    inputs
+}
+
+/// Graphs whose shapes and operators have surprised an engine before, or well could.
+fn fixtures(folder: &Path) -> Vec<Subject> {
+    let flat = || vec![Attribute::int("keepdims", 0)];
+    let matrix = |rows: usize, columns: usize| {
+        let values = (0..rows * columns).map(|i| ((i * 37 % 19) as f32 - 9.0) / 10.0).collect();
+        (vec![rows, columns], TensorData::F32(values))
+    };
+    // An object that is absent is all zero, and its difference to the reconstruction must not count.
+    let masked = graph(K, |graph, inputs| {
+        let zero = graph.constant("zero", &[], TensorData::F32(vec![0.0])).unwrap();
+        let present = graph.node("Greater", &[inputs, &zero], "present", vec![]).unwrap();
+        let mask = graph.node("Cast", &[&present], "mask", vec![Attribute::int("to", 1)]).unwrap();
+        let offset = graph.constant("offset", &[1, K], TensorData::F32(vec![-3.0; K])).unwrap();
+        let shifted = graph.node("Add", &[inputs, &offset], "shifted", vec![]).unwrap();
+        let kept = graph.node("Mul", &[&shifted, &mask], "kept", vec![]).unwrap();
+        let squares = graph.node("Mul", &[&kept, &kept], "squares", vec![]).unwrap();
+        let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
+        let sum = graph.node("ReduceSum", &[&squares, &axes], "sum", flat()).unwrap();
+        let one = graph.constant("one", &[], TensorData::F32(vec![1.0])).unwrap();
+        graph.node("Add", &[&sum, &one], "score", vec![]).unwrap()
+    });
+    let dense = graph(K, |graph, inputs| {
+        let (shape, values) = matrix(K, 5);
+        let weights = graph.constant("weights", &shape, values).unwrap();
+        let bias = graph.constant("bias", &[5], TensorData::F32(vec![0.1, -0.2, 0.3, 0.0, 1e-3])).unwrap();
+        let layer = graph.node("Gemm", &[inputs, &weights, &bias], "layer", vec![]).unwrap();
+        let hidden = graph.node("Relu", &[&layer], "hidden", vec![]).unwrap();
+        let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
+        graph.node("ReduceSum", &[&hidden, &axes], "score", flat()).unwrap()
+    });
+    // One output a row, squeezed: the last axis is gone whatever the batch, also for a batch of one.
+    let squeezed = graph(K, |graph, inputs| {
+        let (shape, values) = matrix(K, 1);
+        let weights = graph.constant("weights", &shape, values).unwrap();
+        let column = graph.node("MatMul", &[inputs, &weights], "column", vec![]).unwrap();
+        let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
+        graph.node("Squeeze", &[&column, &axes], "score", vec![]).unwrap()
+    });
+    [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)]
+        .into_iter()
+        .flat_map(|(name, bytes)| {
+            write_bundle(&folder.join(name), name, &bytes);
+            subjects(&folder.join(name))
+        })
+        .collect()
+}
+
+fn every_subject(check: impl Fn(&Subject)) {
+    let folder = tempfile::tempdir().unwrap();
+    bundled().iter().chain(&fixtures(folder.path())).for_each(check);
+}
+
+fn engines() -> &'static [Engine] {
+    Engine::value_variants()
+}
+
+fn relative_difference(left: f32, right: f32) -> f32 {
+    (left - right).abs() / left.abs().max(right.abs()).max(f32::MIN_POSITIVE)
+}
+
+/// Largest relative difference, or infinity where a score is not finite.
+fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    let differences = left.iter().zip(right).map(|(left, right)| match relative_difference(*left, *right) {
+        difference if difference.is_finite() => difference,
+        _ => f32::INFINITY,
+    });
+    differences.fold(0.0, f32::max)
+}
+
+#[test]
+fn batch_sizes_agree() {
+    every_subject(|subject| {
+        for &engine in engines() {
+            let all = subject.scores(engine, EVENTS);
+            for batch in BATCH_SIZES {
+                let difference = largest_difference(&subject.scores(engine, batch), &all);
+                println!("{}, {}, batch {batch}: {difference:e}", subject.name(), engine.name());
+                assert!(
+                    difference <= BATCH_TOLERANCE,
+                    "{}, {engine:?}, batch {batch}: {difference}",
+                    subject.name()
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn engines_agree() {
+    every_subject(|subject| {
+        let reference = subject.scores(engines()[0], 64);
+        for &engine in &engines()[1..] {
+            let scores = subject.scores(engine, 64);
+            let largest = largest_difference(&scores, &reference);
+            let pairs = scores.iter().zip(&reference);
+            let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= FLOAT_TOLERANCE).count();
+            println!("{}, {}: largest {largest:e}, {equal} of {EVENTS} equal", subject.name(), engine.name());
+            match subject.precision {
+                Precision::Float => {
+                    assert!(largest <= FLOAT_TOLERANCE, "{}, {engine:?}: {largest}", subject.name())
+                }
+                Precision::Int8 => {
+                    assert!(largest <= INT8_TOLERANCE, "{}, {engine:?}: {largest}", subject.name());
+                    assert!(
+                        equal >= EVENTS - EVENTS / 100,
+                        "{}, {engine:?}: {equal} of {EVENTS}",
+                        subject.name()
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn scoring_again_gives_the_same_bits() {
+    every_subject(|subject| {
+        for &engine in engines() {
+            let mut scorer = subject.scorer(engine);
+            let first = score(scorer.as_mut(), subject.rows(), 64);
+            // Another size in between must leave nothing behind.
+            score(scorer.as_mut(), subject.rows().slice(0, 7), 7);
+            let second = score(scorer.as_mut(), subject.rows(), 64);
+            let bits = |scores: &[f32]| scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&first), bits(&second), "{}, {engine:?}", subject.name());
+        }
+    });
+}
+
+#[test]
+fn an_empty_batch_is_no_error() {
+    every_subject(|subject| {
+        for &engine in engines() {
+            let mut scorer = subject.scorer(engine);
+            scorer.score(subject.rows().slice(0, 0), &mut []).unwrap();
+            assert!(score(scorer.as_mut(), subject.rows().slice(0, 1), 1)[0].is_finite());
+        }
+    });
+}
+
+#[test]
+fn an_event_that_is_not_finite_leaves_its_neighbours_alone() {
+    every_subject(|subject| {
+        let k = subject.k();
+        let mut inputs = subject.inputs[..9 * k].to_vec();
+        inputs[2 * k] = f32::NAN;
+        inputs[3 * k..4 * k].fill(f32::INFINITY);
+        inputs[8 * k + k - 1] = f32::NEG_INFINITY;
+        let broken = Rows::new(Values::F32(&inputs), k);
+        for &engine in engines() {
+            let mut scorer = subject.scorer(engine);
+            let clean = score(scorer.as_mut(), subject.rows().slice(0, 9), 9);
+            let scores = score(scorer.as_mut(), broken, 9);
+            for event in [0, 1, 4, 5, 6, 7] {
+                assert_eq!(scores[event], clean[event], "{}, {engine:?}, event {event}", subject.name());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    every_subject(|subject| {
+        let k = subject.k();
+        let integers = vec![0_i16; k];
+        let wide = vec![0.0; k + 1];
+        for &engine in engines() {
+            let mut scorer = subject.scorer(engine);
+            let mut scores = [0.0; 2];
+            let wrong_k = scorer.score(Rows::new(Values::F32(&wide), k + 1), &mut scores[..1]);
+            assert!(matches!(wrong_k, Err(ScoreError::Shape { .. })), "{engine:?}: {wrong_k:?}");
+            let too_few = scorer.score(subject.rows().slice(0, 3), &mut scores);
+            assert!(matches!(too_few, Err(ScoreError::Shape { .. })), "{engine:?}: {too_few:?}");
+            let element = scorer.score(Rows::new(Values::I16(&integers), k), &mut scores[..1]);
+            assert!(
+                matches!(element, Err(ScoreError::Element { found: ElementType::I16, .. })),
+                "{engine:?}: {element:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn scorers_of_one_bundle_run_side_by_side() {
+    every_subject(|subject| {
+        for &engine in engines() {
+            let expected = subject.scores(engine, 64);
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| subject.scores(engine, 64))).collect();
+                for thread in threads {
+                    assert_eq!(thread.join().unwrap(), expected, "{}, {engine:?}", subject.name());
+                }
+            });
+        }
+    });
+}
