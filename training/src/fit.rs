@@ -61,43 +61,54 @@ pub fn fit<M: ScoreModel>(
 ) -> Result<Fitted<M>, TrainError> {
     let steps = split.training.len() / recipe.training.batch;
     progress.set_length((steps * recipe.training.max_epochs) as u64);
+    let mut fitted = Fitted::untrained(&model);
     let mut trainer = Trainer::new(model, recipe, preprocessing, steps)?;
     let mut order: Vec<usize> = (0..split.training.len()).collect();
-    let mut best: Option<Fitted<M>> = None;
     let mut seconds = 0.0;
     for epoch in 1..=recipe.training.max_epochs {
         order.shuffle(random);
         let start = Instant::now();
         let training_loss = trainer.epoch(&split.training, &order, epoch, progress)?;
         seconds += start.elapsed().as_secs_f64();
+        fitted.events_per_second = (epoch * steps * recipe.training.batch) as f64 / seconds;
         let validation_loss = trainer.validate(&split.validation, epoch)?;
-        let events_per_second = (epoch * steps * recipe.training.batch) as f64 / seconds;
-        progress.suspend(|| {
-            tracing::info!(
-                "epoch {epoch}: training loss {training_loss:.6}, validation loss {validation_loss:.6}, \
-                 {events_per_second:.0} events/s"
-            );
-        });
-        let improved = best.as_ref().is_none_or(|best| validation_loss < best.validation_loss);
-        let best_epoch = best.as_ref().map_or(epoch, |best| best.best_epoch);
-        match &mut best {
-            Some(best) if !improved => (best.epochs, best.events_per_second) = (epoch, events_per_second),
-            _ => {
-                let model = trainer.model.valid();
-                best = Some(Fitted {
-                    model,
-                    epochs: epoch,
-                    best_epoch: epoch,
-                    validation_loss,
-                    events_per_second,
-                });
-            }
-        }
-        if !improved && epoch - best_epoch >= recipe.training.patience {
+        fitted.record(epoch, validation_loss, &trainer.model);
+        progress.suspend(|| log_epoch(training_loss, validation_loss, &fitted));
+        if fitted.epochs - fitted.best_epoch >= recipe.training.patience {
             break;
         }
     }
-    best.ok_or_else(|| TrainError::Burn("no epoch was run".to_owned()))
+    Ok(fitted)
+}
+
+fn log_epoch<M>(training_loss: f64, validation_loss: f64, fitted: &Fitted<M>) {
+    tracing::info!(
+        "epoch {}: training loss {training_loss:.6}, validation loss {validation_loss:.6}, best {:.6}, {:.0} events/s",
+        fitted.epochs,
+        fitted.validation_loss,
+        fitted.events_per_second
+    );
+}
+
+impl<M: ScoreModel> Fitted<M> {
+    fn untrained(model: &M) -> Self {
+        Self {
+            model: model.valid(),
+            epochs: 0,
+            best_epoch: 0,
+            validation_loss: f64::INFINITY,
+            events_per_second: 0.0,
+        }
+    }
+
+    /// Keeps the model if it is the best so far.
+    fn record(&mut self, epoch: usize, validation_loss: f64, model: &M) {
+        self.epochs = epoch;
+        if validation_loss < self.validation_loss {
+            (self.best_epoch, self.validation_loss) = (epoch, validation_loss);
+            self.model = model.valid();
+        }
+    }
 }
 
 struct Trainer<'a, M> {
