@@ -9,6 +9,7 @@ pub mod durable;
 pub mod evaluate;
 pub mod event;
 pub mod latency;
+pub mod message;
 pub mod model;
 pub mod pipeline;
 pub mod plot;

@@ -7,7 +7,7 @@ use std::path::Path;
 use common::{K, Workbench, background};
 use trigsieve::event::Encoding;
 use trigsieve::model::{ModelBundle, Precision};
-use trigsieve::score::{Engine, ScorerSpec, find_runtime};
+use trigsieve::score::{Engine, ScorerSpec};
 use trigsieve_train::data::{self, EventMatrix};
 use trigsieve_train::fit::score_events;
 use trigsieve_train::fit_autoencoder;
@@ -19,14 +19,8 @@ const RELATIVE: f32 = 1e-4;
 
 const LOG1P: &str = "pt = { log1p = { scale_gev = 10.0 } }";
 
-/// ONNX Runtime takes part where it is installed, as the engine finds it.
-fn engines() -> Vec<Engine> {
-    let runtime = find_runtime(None).is_ok();
-    if !runtime {
-        eprintln!("ONNX Runtime is not installed: only rten is compared");
-    }
-    [Engine::Rten, Engine::Onnx].into_iter().filter(|engine| runtime || *engine == Engine::Rten).collect()
-}
+/// Every engine; one that is not installed fails the test.
+const ENGINES: [Engine; 2] = [Engine::Rten, Engine::Onnx];
 
 fn score(bundle: &Path, engine: Engine, precision: Precision, events: &EventMatrix) -> Vec<f32> {
     let spec = ScorerSpec { engine, precision, ..ScorerSpec::default() };
@@ -51,7 +45,7 @@ fn float_graphs_agree_with_burn() {
         let bench = Workbench::new().set("pt = \"linear\"", pt);
         bench.train().unwrap();
         let expected = burn_scores(&bench, &events);
-        for engine in engines() {
+        for engine in ENGINES {
             let found = score(&bench.bundle(), engine, Precision::Float, &events);
             for (found, expected) in found.iter().zip(&expected) {
                 let difference = (found - expected).abs() / expected;
@@ -67,7 +61,7 @@ fn int8_graphs_stay_near_float() {
     for pt in ["pt = \"linear\"", LOG1P] {
         let bench = Workbench::new().set("pt = \"linear\"", pt);
         bench.train().unwrap();
-        for engine in engines() {
+        for engine in ENGINES {
             let float = score(&bench.bundle(), engine, Precision::Float, &events);
             let int8 = score(&bench.bundle(), engine, Precision::Int8, &events);
             let differences: Vec<f32> =
@@ -88,7 +82,7 @@ fn an_absent_object_does_not_count() {
     empty[K + 27..K + 30].copy_from_slice(&[30.0, 1.0, 2.0]);
     empty[2 * K + 28..2 * K + 30].copy_from_slice(&[1.0, 2.0]);
     let events = EventMatrix::new(empty, K);
-    for engine in engines() {
+    for engine in ENGINES {
         for precision in [Precision::Float, Precision::Int8] {
             let scores = score(&bench.bundle(), engine, precision, &events);
             assert_eq!((scores[0], scores[2]), (0.0, 0.0), "{engine:?} {precision}: no object, no error");
@@ -106,7 +100,7 @@ fn inputs_that_are_not_finite_never_give_a_finite_score() {
             let mut inputs = background(K, 5);
             (0..K).for_each(|input| inputs[input * K + input] = value);
             let events = EventMatrix::new(inputs, K);
-            for engine in engines() {
+            for engine in ENGINES {
                 for precision in [Precision::Float, Precision::Int8] {
                     let scores = score(&bench.bundle(), engine, precision, &events);
                     let finite: Vec<usize> = (0..K).filter(|&input| scores[input].is_finite()).collect();
