@@ -116,7 +116,7 @@ pub struct NodeProto {
     pub domain: Option<String>,
 }
 
-/// Values of [`AttributeProto::r#type`].
+/// Values of the attribute message's `type`.
 pub mod attribute_type {
     pub const FLOAT: i32 = 1;
     pub const INT: i32 = 2;

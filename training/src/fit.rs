@@ -27,7 +27,7 @@ const VALIDATION_BATCH: usize = 4096;
 
 /// A model whose mean score over background is what training makes small.
 pub trait ScoreModel: Module {
-    /// Scores [N] of network inputs [N, K] with the weights [N, K] of their errors.
+    /// Scores `[N]` of network inputs [N, K] with the weights [N, K] of their errors.
     fn scores(&self, inputs: Tensor<2>, weights: Tensor<2>) -> Tensor<1>;
 }
 

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&format!("{error:#}")));
+            eprintln!("error: {}", one_line(&causes(&error)));
             ExitCode::FAILURE
         }
     }
@@ -98,6 +98,15 @@ fn start_logging(quiet: bool) {
         .with_target(false)
         .without_time()
         .init();
+}
+
+/// The error and its causes. Library errors say their cause in their own text, others leave it to the chain.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        said => format!("{said}: {cause}"),
+    })
 }
 
 fn one_line(text: &str) -> String {

@@ -3,9 +3,9 @@
 /// A dense layer, y = x W + b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
-    /// W, [inputs, outputs] row-major.
+    /// W, `[inputs, outputs]` row-major.
     pub weights: Vec<f32>,
-    /// b, [outputs].
+    /// b, `[outputs]`.
     pub bias: Vec<f32>,
 }
 

@@ -56,13 +56,13 @@ impl Preprocessing {
         self.pt
     }
 
-    /// 1 / r_j, [K]; 0 for an input without meaning.
+    /// 1 / r_j, `[K]`; 0 for an input without meaning.
     #[must_use]
     pub fn scale(&self) -> &[f32] {
         &self.scale
     }
 
-    /// w_j, [K]; 0 for an input without meaning.
+    /// w_j, `[K]`; 0 for an input without meaning.
     #[must_use]
     pub fn weight(&self) -> &[f32] {
         &self.weight

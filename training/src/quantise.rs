@@ -30,16 +30,16 @@ impl ActivationRange {
 pub struct QuantisedDense {
     /// Range of what the layer reads.
     pub input: ActivationRange,
-    /// Weights, [inputs, outputs] row-major.
+    /// Weights, `[inputs, outputs]` row-major.
     pub weights: Vec<i8>,
-    /// Value of one step of the weights, [outputs].
+    /// Value of one step of the weights, `[outputs]`.
     pub weight_scale: Vec<f32>,
-    /// Biases in steps of [`QuantisedDense::bias_scale`], [outputs].
+    /// Biases in steps of [`QuantisedDense::bias_scale`], `[outputs]`.
     pub bias: Vec<i32>,
 }
 
 impl QuantisedDense {
-    /// Value of one step of the biases and of the integer sums, [outputs]: the product of the other two steps.
+    /// Value of one step of the biases and of the integer sums, `[outputs]`: the product of the other two steps.
     #[must_use]
     pub fn bias_scale(&self) -> Vec<f32> {
         self.weight_scale.iter().map(|scale| scale * self.input.scale).collect()

@@ -1,4 +1,4 @@
-//! ONNX graphs of a trained model: `inputs` [N, K] in physical units, `score` [N].
+//! ONNX graphs of a trained model: `inputs` [N, K] in physical units, `score` `[N]`.
 //!
 //! A graph for a trigger-size network spends its time in passes over [N, K], not in arithmetic, so the score is
 //! arranged to need few of them. The presence of objects comes from one small product with a 0/1 matrix
