@@ -1,10 +1,11 @@
 //! Every engine on every graph of every bundle in `models/`, and on graphs that look for trouble, at every batch size.
 //! What is not in a list here is found: engines by [`Engine`], bundles and graphs in the folder.
 //!
-//! Tolerances are relative differences of scores. Two batch sizes of one engine may sum in another order (a matrix
-//! product has other kernels for a single row), and two engines always may; the limits are some ten times what was
-//! measured. Where an input of a quantised layer lies on the boundary of two steps, the last bit of a float decides
-//! on which side it falls, so of int8 scores a few in a hundred may differ by a step.
+//! Tolerances are relative differences of scores. Engines sum in different orders, and so does one engine for a single
+//! event, a matrix times a vector, and for several. A score is a sum of squared differences of nearly equal numbers:
+//! of the sample's smallest scores single precision itself knows only 2e-5 (against the same graph in double precision,
+//! either engine). Where an input of a quantised layer lies on the boundary of two steps, the last bit of a float
+//! decides on which side it falls, so of int8 scores a few in a hundred may differ by a step.
 
 mod common;
 
@@ -21,11 +22,15 @@ const BATCH_SIZES: [usize; 5] = [1, 2, 7, 64, 1000];
 /// Not a multiple of any batch size above 1, so that every one of them ends in a partial batch.
 const EVENTS: usize = 2003;
 
-/// Of one engine between batch sizes.
-const BATCH_TOLERANCE: f32 = 2e-6;
-/// Between engines in single precision.
+/// Of one engine between batches of two and more; 2.4e-7 was measured.
+const BATCH_TOLERANCE: f32 = 1e-6;
+/// Of one engine between a single event and a batch: 1.8e-6 was measured here and 3.1e-5 on the sample, both with
+/// rten, which has a kernel of its own for this case.
+const SINGLE_TOLERANCE: f32 = 5e-5;
+/// Between engines in single precision; 3.5e-7 was measured.
 const FLOAT_TOLERANCE: f32 = 1e-5;
-/// Between engines in int8: all but one in a hundred agree to the tolerance of floats, none is further off than this.
+/// Between engines in int8; 1.1e-6 was measured, no event differed by a step. All but one in a hundred agree to the
+/// tolerance of floats, none is further off than this.
 const INT8_TOLERANCE: f32 = 0.1;
 
 /// A graph of a bundle, and what it takes.
@@ -193,8 +198,9 @@ fn batch_sizes_agree() {
             for batch in BATCH_SIZES {
                 let difference = largest_difference(&subject.scores(engine, batch), &all);
                 println!("{}, {}, batch {batch}: {difference:e}", subject.name(), engine.name());
+                let tolerance = if batch == 1 { SINGLE_TOLERANCE } else { BATCH_TOLERANCE };
                 assert!(
-                    difference <= BATCH_TOLERANCE,
+                    difference <= tolerance,
                     "{}, {engine:?}, batch {batch}: {difference}",
                     subject.name()
                 );

@@ -289,14 +289,14 @@ fn failure_with_stdout(command: &mut Command, parts: &[&str]) {
 fn a_folder_has_one_owner_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let owners = AtomicU32::new(0);
-    let claims = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..3000 {
+                let mut mine = 0;
+                while mine < 300 {
                     let Ok(claimed) = RunFolder::claim(folder.path(), false) else { continue };
                     assert_eq!(owners.fetch_add(1, Ordering::SeqCst), 0, "two owners");
-                    claims.fetch_add(1, Ordering::SeqCst);
+                    mine += 1;
                     std::thread::yield_now();
                     owners.fetch_sub(1, Ordering::SeqCst);
                     drop(claimed);
@@ -304,7 +304,6 @@ fn a_folder_has_one_owner_at_a_time() {
             });
         }
     });
-    assert!(claims.load(Ordering::SeqCst) > 1000);
     assert_eq!(names_in(folder.path()), Vec::<String>::new());
 }
 

@@ -174,6 +174,19 @@ fn files_that_are_not_there() {
 }
 
 #[test]
+fn events_that_are_no_file() {
+    let fixture = Fixture::new(10);
+    let out = fixture.path("out");
+    let pipe = fixture.path("pipe");
+    success(Command::new("mkfifo").arg(&pipe));
+    for events in [&*pipe, fixture.folder.path(), Path::new("/dev/zero")] {
+        let mut command = trigsieve(&["replay", "--engine", "rten", "--threshold", "0"]);
+        command.arg(events).arg("--model").arg(&fixture.model).arg("-o").arg(&out);
+        refused(&mut command, &out, &[&events.to_string_lossy(), "not a regular file"]);
+    }
+}
+
+#[test]
 fn a_precision_that_the_bundle_has_not() {
     let fixture = Fixture::new(10);
     let out = fixture.path("out");

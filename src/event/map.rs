@@ -14,11 +14,12 @@ use super::EventError;
 /// [`EventError::Io`] when the file cannot be opened or mapped, [`EventError::Format`] when it is empty.
 pub(super) fn map_file(path: &Path) -> Result<Buffer, EventError> {
     let io = |source| EventError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() {
+    // Before it is opened: opening a named pipe waits for somebody to write to it.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
     }
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
     if metadata.len() == 0 {
         return Err(EventError::Format {
             path: path.to_owned(),

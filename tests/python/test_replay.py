@@ -16,6 +16,9 @@ INVALID = 1 << 31
 
 #: Engines and batch sizes sum in different orders.
 TOLERANCE = 1e-5
+#: rten has a kernel of its own for a single event. The difference is largest for the smallest scores, sums of squared
+#: differences of nearly equal numbers, of which single precision knows only 2e-5 in either engine.
+TOLERANCE_RTEN_SINGLE = 5e-5
 
 
 @pytest.mark.parametrize("workers, batch", [(1, 1024), (1, 1), (2, 7), (3, 1000), (2, 65536)])
@@ -30,12 +33,13 @@ def test_scores_are_onnx_runtimes(graph, engine, workers, batch, background, bac
     assert report["setup"]["zero_copy"] is True
     scores = run.column(f"score_{graph.name}")
     expected = graph.scores(background_rows)
+    tolerance = TOLERANCE_RTEN_SINGLE if (engine, batch) == ("rten", 1) else TOLERANCE
     if (engine, graph.precision) == ("rten", "int8"):
         # The last bit of a float decides on which of two quantisation steps it lands.
-        close = numpy.isclose(scores, expected, rtol=TOLERANCE, atol=0)
+        close = numpy.isclose(scores, expected, rtol=tolerance, atol=0)
         assert close.mean() >= 0.99 and relative_difference(scores, expected) <= 0.1
     else:
-        assert relative_difference(scores, expected) <= TOLERANCE
+        assert relative_difference(scores, expected) <= tolerance
 
 
 def test_rows_come_through_unchanged(background, float_graph, replay):
