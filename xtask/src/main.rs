@@ -36,7 +36,7 @@ fn main() -> Result<()> {
 /// All tests: Rust in the profile that users run, the rings under loom, then what only Python can tell.
 fn test() -> Result<()> {
     venv::everything()?;
-    cargo(&["build", "--release", "--workspace"]).run()?;
+    // This builds the program too, which the Python tests then run.
     cargo(&["test", "--release", "--workspace"]).run()?;
     // A folder of its own: the flag changes the fingerprint of every crate.
     cargo(&["test", "--release", "--package", "trigsieve-ring", "--target-dir", "target/loom"])
