@@ -6,7 +6,7 @@ use std::error::Error;
 /// the chain: either way it is said once.
 #[must_use]
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain = std::iter::successors(Some(error), |&error| error.source());
     let text = chain.map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
         "" => cause,
         said if said.contains(&cause) => text,
