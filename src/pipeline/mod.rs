@@ -6,6 +6,7 @@
 mod block;
 mod counters;
 mod error;
+mod finite;
 mod replay;
 mod source;
 mod stop;

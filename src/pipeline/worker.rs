@@ -6,6 +6,7 @@ use trigsieve_ring::{Consumer, Producer, PushError};
 
 use super::block::DecidedBlock;
 use super::counters::{Counters, DropCause};
+use super::finite::are_finite;
 use super::source::Descriptor;
 use super::{PipelineError, Stop, WaitStrategy};
 use crate::event::{Rows, Values};
@@ -213,34 +214,5 @@ fn is_finite(rows: Rows<'_>) -> bool {
     match rows.values() {
         Values::F32(values) => are_finite(values),
         Values::I16(_) => true,
-    }
-}
-
-/// Whether no value is infinite or NaN, which is to say has all exponent bits set: adding one to the exponent then
-/// carries into the sign. Three integer operations a value that every vector unit has, where a comparison of floats
-/// with an early exit is one value at a time.
-fn are_finite(values: &[f32]) -> bool {
-    const EXPONENT: u32 = 0x7f80_0000;
-    const ONE: u32 = 0x0080_0000;
-    let carries = values.iter().fold(0, |carries, value| carries | ((value.to_bits() & EXPONENT) + ONE));
-    carries >> 31 == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::are_finite;
-
-    #[test]
-    fn only_infinities_and_nans_are_not_finite() {
-        let bad = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0x7f80_0001)];
-        let good = [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from_bits(1), -1.5];
-        assert!(are_finite(&good) && are_finite(&[]));
-        for value in bad {
-            for place in 0..=good.len() {
-                let mut values = good.to_vec();
-                values.insert(place, value);
-                assert!(!are_finite(&values), "{value} at {place}");
-            }
-        }
     }
 }
