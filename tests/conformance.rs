@@ -32,7 +32,7 @@ const FLOAT_TOLERANCE: f32 = 1e-5;
 /// Between engines in int8: the last bit of a float decides on which of two quantisation steps it lands. 3 of 250,000
 /// background events are on different ones, the worst 0.17 apart. All but one in a hundred agree to the tolerance of
 /// floats, none is further off than this.
-const INT8_TOLERANCE: f32 = 0.5;
+const INT8_TOLERANCE: f32 = 0.2;
 
 /// A graph of a bundle, and what it takes.
 struct Subject {
