@@ -7,6 +7,7 @@
 mod budget;
 mod encoding;
 mod error;
+mod fault;
 mod map;
 mod rows;
 pub mod schema;
