@@ -42,8 +42,8 @@ pub struct TotalImprovements {
 }
 
 impl TotalImprovements {
-    /// Total improvements from a table: for each model and physics signal the maximum of eS / sqrt(eB) over working points and
-    /// channels, and over the signals the minimum, median and maximum.
+    /// Total improvements from a table: for each model and physics signal the maximum of eS / sqrt(eB) over working
+    /// points and channels, and over the signals the minimum, median and maximum.
     #[must_use]
     pub fn of(table: &Table) -> Self {
         let needed: BTreeSet<_> = table.entries().iter().flat_map(measured).collect();

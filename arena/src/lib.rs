@@ -1,8 +1,10 @@
-//! Many models against many signals: the results table, the six rankings and the total improvement of the Dark Machines
-//! challenge (arXiv:2105.14027), a report with plots, and the runner that trains a list of recipes and fills the table.
+//! Many models against many signals: the results table, the six rankings and the total improvement of the Dark
+//! Machines challenge (arXiv:2105.14027), a report with plots, and the runner that trains a list of recipes and
+//! fills the table.
 //!
-//! The way of an arena: an [`ArenaFile`] names recipes, channels and signals; [`run`] has a [`Trainer`] train and evaluate each
-//! entry, keeps what is finished, and gives a [`Table`]; [`write_report`] ranks it. The rankings alone need no training:
+//! The way of an arena: an [`ArenaFile`] names recipes, channels and signals; [`run`] has a [`Trainer`] train and
+//! evaluate each entry, keeps what is finished, and gives a [`Table`]; [`write_report`] ranks it. The rankings
+//! alone need no training:
 //!
 //! ```
 //! use std::path::Path;

@@ -24,8 +24,9 @@ enum Command {
 
 /// Rank the models of results tables: rankings, total improvements and box plots in a folder.
 ///
-/// A results table is a CSV file with the columns Signal,Model,Chan,AUC,1e-2,1e-3,1e-4: area under the ROC curve, and signal
-/// efficiency at three background efficiencies, empty where not measurable. Several files are ranked as one.
+/// A results table is a CSV file with the columns Signal,Model,Chan,AUC,1e-2,1e-3,1e-4: area under the ROC curve,
+/// and signal efficiency at three background efficiencies, empty where not measurable. Several files are ranked as
+/// one.
 #[derive(Args)]
 #[command(after_help = "Example:\n  trigsieve-arena rank ours.csv published.csv -o out/ranking")]
 struct RankArgs {

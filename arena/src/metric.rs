@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A background efficiency eB at which the signal efficiency eS is compared: 1e-2, 1e-3 or 1e-4, as in the results of the Dark
-/// Machines paper (arXiv:2105.14027).
+/// A background efficiency eB at which the signal efficiency eS is compared: 1e-2, 1e-3 or 1e-4, as in the results
+/// of the Dark Machines paper (arXiv:2105.14027).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WorkingPoint {
     /// eB = 1e-2.
@@ -38,8 +38,8 @@ impl WorkingPoint {
         }
     }
 
-    /// Background events of `events` that pass here, to the nearest whole one from below. With none an efficiency is not
-    /// measurable; with fewer than [`MIN_BACKGROUND_EVENTS`] the threshold itself is uncertain.
+    /// Background events of `events` that pass here, to the nearest whole one from below. With none an efficiency
+    /// is not measurable; with fewer than [`MIN_BACKGROUND_EVENTS`] the threshold itself is uncertain.
     #[must_use]
     pub fn passing(self, events: u64) -> u64 {
         match self {
@@ -49,7 +49,8 @@ impl WorkingPoint {
         }
     }
 
-    /// Significance improvement eS / sqrt(eB) of the signal efficiency `signal`, for counts large enough to be Gaussian.
+    /// Significance improvement eS / sqrt(eB) of the signal efficiency `signal`, for counts large enough to be
+    /// Gaussian.
     #[must_use]
     pub fn significance_improvement(self, signal: f64) -> f64 {
         signal / self.background_efficiency().sqrt()

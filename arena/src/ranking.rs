@@ -1,7 +1,7 @@
 //! Six ways to say which model is best: those of Figures 12 to 17 of the Dark Machines paper (arXiv:2105.14027).
 //!
-//! Each (channel, signal) pair counts once, and equals count alike. The paper's own counts of Figures 12 to 14 take one
-//! channel of each signal and rank equals in no particular order, so that they are not these.
+//! Each (channel, signal) pair counts once, and equals count alike. The paper's own counts of Figures 12 to 14 take
+//! one channel of each signal and rank equals in no particular order, so that they are not these.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -19,16 +19,16 @@ pub type TrainFailure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What trains and evaluates. The runner knows nothing of networks, event tables or scores.
 pub trait Trainer {
-    /// Checks a job, and names the files that its training reads beyond the recipe and the job's own event tables. It is called
-    /// for every job before the first is trained, so that a recipe with an unknown key costs no time.
+    /// Checks a job, and names the files that its training reads beyond the recipe and the job's own event tables.
+    /// It is called for every job before the first is trained, so that a recipe with an unknown key costs no time.
     ///
     /// # Errors
     /// When the job cannot be trained; then no job is.
     fn prepare(&mut self, job: &Job) -> Result<Vec<PathBuf>, TrainFailure>;
 
     /// Trains the job's recipe and evaluates the model on each of the job's channels: a measurement for each of
-    /// [`Job::places`]. What the training leaves, such as a bundle, goes to `folder`; that folder's parent exists, the
-    /// folder itself may be there from a training that was interrupted or that has changed since.
+    /// [`Job::places`]. What the training leaves, such as a bundle, goes to `folder`; that folder's parent exists,
+    /// the folder itself may be there from a training that was interrupted or that has changed since.
     ///
     /// # Errors
     /// When training or evaluation fails; the other jobs are done nevertheless.
@@ -82,8 +82,9 @@ pub struct Failure {
 /// | `models/JOB/` | what the trainer leaves |
 /// | the files of [`write_report`] | the finished jobs' table and its rankings; not when none is finished |
 ///
-/// A job whose entry is there is not trained again, unless its recipe, overrides, event tables or the program's version
-/// have changed since. So a run that was killed goes on where it was, and a run that is repeated only writes the report.
+/// A job whose entry is there is not trained again, unless its recipe, overrides, event tables or the program's
+/// version have changed since. So a run that was killed goes on where it was, and a run that is repeated only
+/// writes the report.
 ///
 /// # Errors
 /// [`ArenaError`]: another run in the folder, a file that cannot be read or written, a job that the trainer refuses

@@ -57,7 +57,8 @@ fn median(sorted: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// Linear between the values (Hyndman and Fan, Am. Stat. 50 (1996) 361, definition 7), which is what numpy and matplotlib do.
+/// Linear between the values (Hyndman and Fan, Am. Stat. 50 (1996) 361, definition 7), which is what numpy and
+/// matplotlib do.
 fn quantile(sorted: &[f64], fraction: f64) -> f64 {
     let position = fraction * (sorted.len() - 1) as f64;
     let (below, above) = (position.floor() as usize, position.ceil() as usize);

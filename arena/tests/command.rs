@@ -54,6 +54,16 @@ fn a_report_is_only_replaced_by_force() {
 }
 
 #[test]
+fn a_replaced_report_has_nothing_of_the_old_one() {
+    let (_folder, results, out) = workplace();
+    assert!(arena(&[&results, Path::new("-o"), &out]).status.success());
+    assert!(out.join("efficiency_1e-4.svg").is_file());
+    std::fs::write(&results, "Signal,Model,Chan,AUC,1e-2,1e-3,1e-4\ns,a,1,0.8,0.5,0.1,\n").unwrap();
+    assert!(arena(&[&results, Path::new("-o"), &out, Path::new("--force")]).status.success());
+    assert!(out.join("efficiency_1e-3.svg").is_file() && !out.join("efficiency_1e-4.svg").exists());
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line_and_leaves_no_report() {
     let (folder, results, out) = workplace();
     let missing = folder.path().join("missing.csv");

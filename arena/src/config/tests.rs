@@ -5,7 +5,8 @@ use crate::ChannelSignal;
 
 const RECIPE: &str = "name = \"ae\"\nseed = 1\n[training]\nbatch = 1024\nmax_epochs = 60\n";
 
-/// Reads a configuration in a folder with a recipe `ae.toml` and a few event tables; an error without the folder's name.
+/// Reads a configuration in a folder with a recipe `ae.toml` and a few event tables; an error without the folder's
+/// name.
 fn read(config: &str) -> Result<ArenaFile, String> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

@@ -70,7 +70,8 @@ fn a_model_without_a_value_that_another_has_is_left_out() {
 }
 
 proptest! {
-    /// Ranks count what their definition says, the mean of all ranks is that of 1 to N, and the order of lines changes nothing.
+    /// Ranks count what their definition says, the mean of all ranks is that of 1 to N, and the order of lines
+    /// changes nothing.
     #[test]
     fn ranks_are_what_counting_gives(
         values in prop::collection::vec(prop::collection::vec(0u8..6, 3), 1..12),

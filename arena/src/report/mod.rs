@@ -18,6 +18,10 @@ pub const MODELS_SHOWN: usize = 40;
 /// Name of the report's text, which is written last.
 pub const REPORT: &str = "report.md";
 
+/// Names of the plots.
+const PLOTS: [&str; 5] =
+    ["auc.svg", "efficiency_1e-2.svg", "efficiency_1e-3.svg", "efficiency_1e-4.svg", "total_improvement.svg"];
+
 /// Everything the report says, computed once.
 struct Findings<'a> {
     table: &'a Table,
@@ -56,6 +60,10 @@ pub fn write_report(table: &Table, out: &Path) -> Result<(), ArenaError> {
         return Err(ArenaError::NoResults("the table has a header and no lines".to_owned()));
     }
     std::fs::create_dir_all(out).map_err(|source| ArenaError::io(out, source))?;
+    // What an earlier report has and this one will not must not be taken for a part of it.
+    for name in PLOTS.into_iter().chain([REPORT]) {
+        remove(&out.join(name))?;
+    }
     let findings = Findings::of(table);
     table.write(&out.join("results.csv"))?;
     write_rankings(&findings, &out.join("rankings.csv"))?;
@@ -66,6 +74,14 @@ pub fn write_report(table: &Table, out: &Path) -> Result<(), ArenaError> {
         boxes::draw(quantity, &out.join(&quantity.file))?;
     }
     write_atomically(&out.join(REPORT), markdown::report(&findings, &quantities).as_bytes())
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), ArenaError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ArenaError::io(path, error)),
+        _ => Ok(()),
+    }
 }
 
 fn write_rankings(findings: &Findings<'_>, path: &Path) -> Result<(), ArenaError> {
