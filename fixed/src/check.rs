@@ -14,7 +14,7 @@ pub const MAX_ELEMENTS: usize = 1 << 20;
 /// Most operations.
 pub const MAX_OPERATIONS: usize = 1 << 12;
 /// Most constants (weights, biases, tables and so on) of all operations together.
-pub const MAX_CONSTANTS: usize = 1 << 24;
+pub const MAX_CONSTANTS: usize = 1 << 22;
 /// Most products of an event.
 pub const MAX_PRODUCTS: usize = 1 << 28;
 const MAX_AXES: usize = 8;
@@ -93,7 +93,10 @@ impl Program {
             return Err(ProgramError::Version { found: self.version, expected: VERSION });
         }
         at_most("operations", self.operations.len(), MAX_OPERATIONS)?;
-        let in_input = |problem| ProgramError::Input { tensor: self.input.tensor.name.clone(), problem };
+        let in_input = |problem| {
+            let tensor = self.input.tensor.name.clone();
+            ProgramError::Input { tensor, problem: Box::new(problem) }
+        };
         check_tensor(&self.input.tensor).and_then(|()| check_door(&self.input)).map_err(in_input)?;
         let sources = check_operations(&self)?;
         let score = check_score(&self)?;
@@ -112,7 +115,7 @@ fn check_operations(program: &Program) -> Result<Vec<Vec<usize>>, ProgramError> 
             operation: at,
             layer: operation.layer.clone(),
             tensor: operation.output.name.clone(),
-            problem,
+            problem: Box::new(problem),
         };
         let reads = resolve(program, operation, &written).map_err(in_operation)?;
         let inputs: Vec<&Tensor> = reads.iter().map(|tensor| tensors[*tensor]).collect();
@@ -386,7 +389,7 @@ fn check_weighted(layer: &Layer, places: usize, x: &Tensor) -> Result<(), Proble
             expected: "at least 1",
         });
     }
-    let expected = places.checked_mul(layer.biases.len()).unwrap_or(usize::MAX);
+    let expected = places.saturating_mul(layer.biases.len());
     length("weights", expected, layer.weights.len())?;
     check_constants("weights", layer.weights, layer.weight_format)?;
     check_constants("biases", layer.biases, layer.bias_format)?;
@@ -424,9 +427,9 @@ fn check_table(
 ) -> Result<(), Problem> {
     same_shape(x, out)?;
     check_constants("the table", table, table_format)?;
-    if !(1..=1 << 24).contains(&table.len()) {
+    if !(1..=1 << 22).contains(&table.len()) {
         let found = table.len().to_string();
-        return Err(Problem::Value { what: "the number of entries", found, expected: "from 1 to 2^24" });
+        return Err(Problem::Value { what: "the number of entries", found, expected: "from 1 to 2^22" });
     }
     if !(1..=1 << 30).contains(&range) {
         return Err(Problem::Value {

@@ -6,6 +6,7 @@
 
 pub mod arithmetic;
 pub mod check;
+pub mod file;
 pub mod format;
 pub mod interpreter;
 pub mod layer;
@@ -15,6 +16,7 @@ pub mod window;
 
 pub use arithmetic::{Exact, Wide};
 pub use check::CheckedProgram;
+pub use file::FileError;
 pub use format::{Format, FormatError, Overflow, Rounding};
 pub use interpreter::Interpreter;
 pub use layer::Layer;

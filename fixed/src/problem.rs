@@ -29,7 +29,7 @@ pub enum ProgramError {
         /// Name of the input tensor.
         tensor: String,
         /// What is wrong.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// An operation is wrong.
     #[error("operation {operation} (layer `{layer}`, which writes tensor `{tensor}`): {problem}")]
@@ -41,7 +41,7 @@ pub enum ProgramError {
         /// The tensor that it writes.
         tensor: String,
         /// What is wrong.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The score is no tensor of one element.
     #[error("the score `{name}` {reason}")]
