@@ -86,7 +86,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Rows of `k` hardware integers in turn over the full range, small, sparse and at the edges.
+    /// Rows of `k` hardware integers in turn over the full range, small, sparse, at the edges, and as quiet detectors give them.
     pub fn rows(&mut self, k: usize, events: usize) -> Vec<i16> {
         const EDGES: [i16; 12] = [0, 1, -1, 2, 255, 256, -256, 1023, 4095, -4096, i16::MIN, i16::MAX];
         let mut rows = Vec::with_capacity(k * events);
@@ -94,11 +94,13 @@ impl Random {
             for _ in 0..k {
                 let random = self.next();
                 let value = (random >> 48) as i16;
-                rows.push(match event % 4 {
+                rows.push(match event % 5 {
                     0 => value,
                     1 => value >> 7,
                     2 if random & 3 == 0 => value >> 4,
                     2 => 0,
+                    3 if random & 7 == 0 => (random >> 8 & 15) as i16,
+                    3 => 0,
                     _ if random & 1 == 0 => EDGES[(random >> 8) as usize % EDGES.len()],
                     _ => value >> (random % 12),
                 });
