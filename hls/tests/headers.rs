@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use common::Compiler;
 use trigsieve_fixed::{CheckedProgram, Format, Interpreter, Kind, Program};
 use trigsieve_hls::{Imported, Options, Score, import};
 
@@ -41,7 +42,8 @@ fn every_project_gives_the_bits_of_its_cpp() {
         std::fs::read_dir(&folder).expect("the suite").map(|e| e.expect("an entry").path()).collect();
     projects.sort();
     assert!(projects.len() >= PROJECTS, "{} projects", projects.len());
-    let outcomes = in_parallel(projects, events());
+    let compiler = Compiler::new(&folder.with_file_name("prelude"), "-O1");
+    let outcomes = in_parallel(&compiler, projects, events());
     for outcome in &outcomes {
         println!(
             "{:28} {} mismatches in {} events of {} values; {} of them with overflow",
@@ -67,7 +69,7 @@ fn events() -> usize {
 }
 
 /// As many projects at a time as there are cores.
-fn in_parallel(projects: Vec<PathBuf>, events: usize) -> Vec<Outcome> {
+fn in_parallel(compiler: &Compiler, projects: Vec<PathBuf>, events: usize) -> Vec<Outcome> {
     let queue = Mutex::new(projects.into_iter());
     let outcomes = Mutex::new(Vec::new());
     let failed = AtomicBool::new(false);
@@ -77,7 +79,7 @@ fn in_parallel(projects: Vec<PathBuf>, events: usize) -> Vec<Outcome> {
                 loop {
                     let Some(project) = queue.lock().expect("queue").next() else { break };
                     // A project that fails in any way must not hide what the others do.
-                    let outcome = std::panic::catch_unwind(|| compare(&project, events));
+                    let outcome = std::panic::catch_unwind(|| compare(compiler, &project, events));
                     outcomes
                         .lock()
                         .expect("outcomes")
@@ -111,7 +113,7 @@ impl Settings {
     }
 }
 
-fn compare(project: &Path, events: usize) -> Outcome {
+fn compare(compiler: &Compiler, project: &Path, events: usize) -> Outcome {
     let name = project.file_name().expect("a name").to_string_lossy().into_owned();
     let settings = Settings::of(project);
     let imported = imported(project, &settings);
@@ -120,7 +122,7 @@ fn compare(project: &Path, events: usize) -> Outcome {
     let k = program.k();
     let count = program.tensor_at(output).len();
     let driver = project.join("driver");
-    build(project, &imported, &settings, count, &driver);
+    build(compiler, project, &imported, &settings, (count, &driver));
     let rows = common::Random(events as u64).rows(k, events);
     let expected = common::outputs(&driver, &rows);
     assert_eq!(expected.len(), events * count, "{name}: values");
@@ -167,14 +169,19 @@ fn output(program: &CheckedProgram) -> usize {
     squares.map_or_else(|| program.score_tensor(), |squares| program.sources(squares)[0])
 }
 
-fn build(project: &Path, imported: &Imported, settings: &Settings, count: usize, driver: &Path) {
+fn build(
+    compiler: &Compiler,
+    project: &Path,
+    imported: &Imported,
+    settings: &Settings,
+    (count, driver): (usize, &Path),
+) {
     let weights = common::files(project, "txt")
         .into_iter()
         .find(|path| path.parent().is_some_and(|p| p.ends_with("weights")));
     let weights = weights.map_or_else(PathBuf::new, |path| path.parent().expect("a folder").to_owned());
     let network = project.join(imported.report.place.split_once(':').expect("a place").0);
     let mut options = vec![
-        "-O1".to_owned(),
         format!("-DINPUTS={}", imported.program.k()),
         format!("-DOUTPUTS={count}"),
         format!("-DHARDWARE_FRACTION={}", settings.number("hardware_fraction")),
@@ -195,7 +202,7 @@ fn build(project: &Path, imported: &Imported, settings: &Settings, count: usize,
         sources.push(common::drivers().join("network.cpp"));
     }
     let includes = [project.to_owned(), project.join("firmware")];
-    common::compile(&sources, &options, &includes, driver);
+    compiler.compile(&sources, &options, &includes, driver);
 }
 
 /// The same network with room above: accumulators and results of 60 bits and the same places after the point.
