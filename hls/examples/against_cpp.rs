@@ -78,7 +78,6 @@ fn build(project: &Path, imported: &Imported, driver: &Path) {
         if text.contains("unscaled_t") { ("unscaled_t", "_loss") } else { ("input_t", "_result[0]") };
     let network = project.join(imported.report.place.split_once(':').expect("a place").0);
     let options = [
-        "-O3".to_owned(),
         format!("-DSOURCE=\"{file}\""),
         format!("-DCLASS={class}"),
         format!("-DTYPE={kind}"),
@@ -86,5 +85,6 @@ fn build(project: &Path, imported: &Imported, driver: &Path) {
         format!("-DINPUTS={}", imported.program.k()),
     ];
     let sources = [common::drivers().join("wrapped.cpp"), network];
-    common::compile(&sources, &options, &[project.to_owned()], driver);
+    let folder = driver.parent().expect("its folder").join("prelude");
+    common::Compiler::new(&folder, "-O3").compile(&sources, &options, &[project.to_owned()], driver);
 }

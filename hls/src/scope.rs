@@ -208,6 +208,9 @@ impl<'t, 'p> Reader<'t, 'p> {
         let words = self.statement()?;
         if let Some((name, variable)) = variable(words) {
             scope.variables.entry(name).or_default().push(variable);
+        } else if let Some((owner, name, variable)) = member(words) {
+            let owner = scope.structs.entry(owner).or_default();
+            owner.scope.variables.entry(name).or_default().push(variable);
         }
         Ok(())
     }
@@ -260,6 +263,16 @@ pub(crate) fn variable<'p>(words: &[Token<'p>]) -> Option<(&'p str, Variable<'p>
     }
     let value = value.split_first().map(|(_, value)| value.to_vec());
     Some((name.text, Variable { at: name.at, kind: kind.to_vec(), lengths, value }))
+}
+
+/// `TYPE OWNER::NAME = VALUE`: the definition of a struct's member outside of the struct.
+fn member<'p>(words: &[Token<'p>]) -> Option<(&'p str, &'p str, Variable<'p>)> {
+    let colons = words.iter().take_while(|token| !token.is("=")).collect::<Vec<_>>();
+    let colons = colons.iter().rposition(|token| token.is("::"))?;
+    let owner = words[..colons].last().filter(|owner| owner.is_name())?;
+    let mut plain = words[..colons - 1].to_vec();
+    plain.extend_from_slice(&words[colons + 1..]);
+    variable(&plain).map(|(name, variable)| (owner.text, name, variable))
 }
 
 /// The names that a place in the source can see: a struct's (with its bases'), then everyone's.
