@@ -58,7 +58,7 @@ fn card(
         name: recipe.name.clone(),
         family: recipe.network.family().to_owned(),
         description: recipe.description.trim().to_owned(),
-        encoding: recipe.data.encoding.clone(),
+        encoding: split.encoding.clone(),
         inputs: split.training.k(),
         files: BTreeMap::new(),
         score,
@@ -143,8 +143,9 @@ fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (St
     };
     let z = format!("z: network inputs, zhat: their reconstruction{decoded}");
     let occupancy = format!(
-        "f_j^{}): f_j the fraction of training events with the object, q_j = {} for eta and phi and 1 for others",
-        settings.occupancy_exponent, settings.angle_weight
+        "f_j^{}): f_j the fraction of training events with the object, q_j = {} for eta and phi, {} for numbers of objects \
+         and 1 for others",
+        settings.occupancy_exponent, settings.angle_weight, settings.count_weight
     );
     let types = match preprocessing.type_weight() {
         0.0 => String::new(),
@@ -162,7 +163,8 @@ fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (St
         return ("masked_weighted_squared_error".to_owned(), formula);
     }
     let terms = preprocessing.weight().iter().filter(|weight| **weight > 0.0).count();
-    if settings.occupancy_exponent == 0.0 && settings.angle_weight == 1.0 {
+    let plain = settings.angle_weight == 1.0 && settings.count_weight == 1.0;
+    if settings.occupancy_exponent == 0.0 && plain {
         let formula =
             format!("sum_j (zhat_j - z_j)^2 / {terms}{types}; {z}; without the eta of MET. {invalid}");
         return ("mean_squared_error".to_owned(), formula);

@@ -22,14 +22,14 @@ pub fn build(
     split: &Split,
     folder: &Path,
 ) -> Result<Contents, TrainError> {
-    let open = |path: &PathBuf| member(file, &folder.join(path), split.training.k());
+    let open = |path: &PathBuf| member(split, &folder.join(path));
     let bundles = settings.members.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let mut graphs = Vec::new();
     for precision in [Precision::Float, Precision::Int8] {
         let members = bundles.iter().map(|bundle| with_table(bundle, precision, split));
         let members = members.collect::<Result<Vec<_>, _>>()?;
-        let (name, encoding) = (&file.recipe.name, &file.recipe.data.encoding);
-        let graph = combination_graph(name, encoding, split.training.k(), &members, settings.rule)?;
+        let name = &file.recipe.name;
+        let graph = combination_graph(name, &split.encoding, split.training.k(), &members, settings.rule)?;
         graphs.push((precision, graph));
     }
     let members: Vec<MemberCard> = bundles.iter().map(member_card).collect();
@@ -37,9 +37,9 @@ pub fn build(
     Ok(Contents { graphs, card })
 }
 
-fn member(file: &RecipeFile, path: &Path, k: usize) -> Result<ModelBundle, TrainError> {
+fn member(split: &Split, path: &Path) -> Result<ModelBundle, TrainError> {
     let bundle = ModelBundle::open(path)?;
-    let (card, encoding) = (bundle.card(), &file.recipe.data.encoding);
+    let (card, encoding, k) = (bundle.card(), &split.encoding, split.training.k());
     if (&card.encoding, card.inputs) != (encoding, k) {
         let reason = format!(
             "the bundle is for {} of {} inputs, the combination for {encoding} of {k}; combine bundles of one encoding",

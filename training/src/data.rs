@@ -6,7 +6,7 @@ use trigsieve::event::{Encoding, EventTable, Feature, Rows, TableBatch, Values};
 use trigsieve::model::{DataSource, sha256_of_file};
 
 use crate::TrainError;
-use crate::recipe::{Data, Network, Recipe};
+use crate::recipe::{Data, Network, Recipe, STATIC};
 
 /// Fewest events on which a validation loss and a threshold mean anything.
 const MIN_VALIDATION_EVENTS: usize = 100;
@@ -75,6 +75,8 @@ pub struct Split {
     pub validation: EventMatrix,
     /// The files, in order.
     pub sources: Vec<DataSource>,
+    /// Full name of the encoding.
+    pub encoding: String,
     /// Name and unit of each of the K inputs.
     pub features: Vec<Feature>,
 }
@@ -87,40 +89,54 @@ pub struct Split {
 pub fn load(recipe: &Recipe, data_folder: &Path) -> Result<Split, TrainError> {
     let mut values = Vec::new();
     let mut sources = Vec::new();
-    let mut features: Option<Vec<Feature>> = None;
+    let mut first: Option<Inputs> = None;
     for file in &recipe.data.files {
         let path = data_folder.join(file);
         let table = EventTable::open(&path)?;
-        let found = features_of(&table, &recipe.data, features.as_deref())?;
-        sources.push(append_table(&table, &found, &mut values)?);
-        features = Some(found);
+        let inputs = inputs_of(&table, &recipe.data, first.as_ref())?;
+        sources.push(append_table(&table, &inputs.features, &mut values)?);
+        first = Some(inputs);
     }
-    let features = features.unwrap_or_default();
+    let Inputs { encoding, features } = first.unwrap_or_default();
     let (training, validation) = split(values, features.len().max(1), &recipe.data);
     let batch = if matches!(recipe.network, Network::Combination(_)) { 0 } else { recipe.training.batch };
     require("training", training.len(), batch.max(1), "one batch of training.batch events")?;
     require("validation", validation.len(), MIN_VALIDATION_EVENTS, "early stopping and thresholds")?;
-    Ok(Split { training, validation, sources, features })
+    Ok(Split { training, validation, sources, encoding, features })
 }
 
-/// The features of a table; those of the first one, where there is one, are what the others must have.
-fn features_of(
-    table: &EventTable,
-    data: &Data,
-    first: Option<&[Feature]>,
-) -> Result<Vec<Feature>, TrainError> {
+/// What a table says of its inputs.
+#[derive(Default)]
+struct Inputs {
+    encoding: String,
+    features: Vec<Feature>,
+}
+
+/// The inputs of a table; those of the first one, where there is one, are what the others must have.
+fn inputs_of(table: &EventTable, data: &Data, first: Option<&Inputs>) -> Result<Inputs, TrainError> {
     let schema = table.schema();
-    let k = first.map_or(schema.k, <[Feature]>::len);
-    table.expect("the recipe", &data.encoding, k)?;
-    if schema.features.len() == schema.k {
-        if first.is_some_and(|first| first != schema.features) {
-            return Err(TrainError::Features { path: table.path().to_owned() });
-        }
-        return Ok(schema.features.clone());
+    let encoding = match first {
+        Some(first) => first.encoding.clone(),
+        None => wanted_encoding(&data.encoding, &schema.encoding),
+    };
+    // The name decides K, so that a table of another K is refused before its names are looked at.
+    let known = encoding.parse::<Encoding>().map(Encoding::features).unwrap_or_default();
+    table.expect("the recipe", &encoding, known.len())?;
+    let features = if schema.features.is_empty() { known } else { schema.features.clone() };
+    if first.is_some_and(|first| first.features != features) {
+        return Err(TrainError::Features { path: table.path().to_owned() });
     }
-    let known = data.encoding.parse::<Encoding>().map(Encoding::features).unwrap_or_default();
-    table.expect("the recipe", &data.encoding, known.len())?;
-    Ok(known)
+    Ok(Inputs { encoding, features })
+}
+
+/// The full name of the encoding: a recipe may leave out its parameters.
+fn wanted_encoding(recipe: &str, table: &str) -> String {
+    let sizes = table.strip_prefix(STATIC).is_some_and(|sizes| sizes.starts_with('['));
+    match recipe.parse::<Encoding>() {
+        Ok(encoding) => encoding.name(),
+        Err(_) if recipe == STATIC && sizes => table.to_owned(),
+        Err(_) => recipe.to_owned(),
+    }
 }
 
 fn require(split: &'static str, events: usize, needed: usize, why: &'static str) -> Result<(), TrainError> {
@@ -146,6 +162,7 @@ fn append_table(
     for batch in table.batches() {
         append_batch(batch, features, path, values)?;
     }
+    table.check_intact()?;
     let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let sha256 = sha256_of_file(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
     Ok(DataSource { file, sha256, events: table.len() })

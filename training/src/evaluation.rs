@@ -8,7 +8,8 @@ use trigsieve::model::{Metrics, ModelBundle, Precision};
 use trigsieve::score::{Engine, Scorer, ScorerSpec};
 
 use crate::TrainError;
-use crate::recipe::{Evaluation, Recipe};
+use crate::data::Split;
+use crate::recipe::Evaluation;
 
 /// The tables of an evaluation, opened before the training so that a wrong one does not cost it.
 #[derive(Debug)]
@@ -22,16 +23,11 @@ impl EvaluationFiles {
     ///
     /// # Errors
     /// A table that cannot be read, or has another encoding or K than the training's.
-    pub fn open(
-        evaluation: &Evaluation,
-        folder: &Path,
-        recipe: &Recipe,
-        k: usize,
-    ) -> Result<Option<Self>, TrainError> {
+    pub fn open(evaluation: &Evaluation, folder: &Path, split: &Split) -> Result<Option<Self>, TrainError> {
         let Some(background) = &evaluation.background else { return Ok(None) };
         let open = |path: &PathBuf| {
             let table = EventTable::open(&folder.join(path))?;
-            table.expect("the recipe", &recipe.data.encoding, k)?;
+            table.expect("the training", &split.encoding, split.training.k())?;
             Ok(table)
         };
         let signals = evaluation.signals.iter().map(open).collect::<Result<_, TrainError>>()?;

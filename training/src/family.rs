@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::TrainError;
 use crate::model::{Head, Member};
-use crate::network::{Activation, Network};
+use crate::network::Network;
 use crate::parameters::{Parameters, StackShape};
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{Body, Score, ScoreName, Svdd, SvddLoss, Vae};

@@ -1,7 +1,7 @@
 //! Which input is what: the physics objects behind the K numbers of an encoding, read off the names of its features.
 //!
 //! A feature is named `<object>_<quantity>`, as in `jet3_pt`. The quantities with a meaning here are `pt`, `eta`, `phi`,
-//! `present` (1 where there is an object, else 0) and `is_<type>` (one-hot type of the object, all 0 where there is none).
+//! `count`, `present` (1 where there is an object, else 0) and `is_<type>` (one-hot type of the object, all 0 where there is none).
 //! Any other quantity is a number like pT. A name without `_`, as in `met`, is the object's pT.
 
 use trigsieve::event::Feature;
@@ -13,8 +13,10 @@ pub struct ObjectInputs {
     pub name: String,
     /// Input that is above 0 where the object is present: its pT, or a flag. `None`: it is always present.
     pub presence: Option<usize>,
-    /// Numbers that are not angles.
+    /// Numbers that are neither angles nor counts.
     pub numbers: Vec<usize>,
+    /// Numbers of objects.
+    pub counts: Vec<usize>,
     /// Pseudorapidity and azimuth (rad).
     pub angles: Vec<usize>,
     /// One-hot type.
@@ -65,6 +67,7 @@ impl ObjectInputs {
             // The pseudorapidity of missing transverse momentum has no meaning and is always 0.
             "eta" if self.name == "met" => {}
             "eta" | "phi" => self.angles.push(input),
+            "count" => self.counts.push(input),
             "present" => {
                 self.presence = Some(input);
                 self.numbers.push(input);
@@ -80,7 +83,7 @@ impl ObjectInputs {
 
     /// The inputs that are numbers: what a reconstruction error is the difference of.
     pub fn continuous(&self) -> impl Iterator<Item = usize> + '_ {
-        self.numbers.iter().chain(&self.angles).copied()
+        self.numbers.iter().chain(&self.counts).chain(&self.angles).copied()
     }
 
     /// Whether the object is there in this event.

@@ -93,8 +93,8 @@ pub fn train(file: &RecipeFile, options: &Options<'_>) -> Result<Outcome, TrainE
     let split = data::load(recipe, options.data_folder)?;
     tracing::info!("{} training and {} validation events", split.training.len(), split.validation.len());
     let evaluation = match &options.evaluation {
-        Some(evaluation) => EvaluationFiles::open(evaluation, Path::new(""), recipe, split.training.k())?,
-        None => EvaluationFiles::open(&recipe.evaluation, options.data_folder, recipe, split.training.k())?,
+        Some(evaluation) => EvaluationFiles::open(evaluation, Path::new(""), &split)?,
+        None => EvaluationFiles::open(&recipe.evaluation, options.data_folder, &split)?,
     };
     let (contents, events_per_second) = if let Network::Combination(settings) = &recipe.network {
         (combination::build(file, settings, &split, options.data_folder)?, 0.0)
@@ -243,7 +243,7 @@ fn assemble(
     };
     let mut model = TrainedModel {
         name: recipe.name.clone(),
-        encoding: recipe.data.encoding.clone(),
+        encoding: split.encoding.clone(),
         preprocessing,
         members: tasks.iter().zip(fitted).map(member).collect::<Result<_, _>>()?,
         rule,

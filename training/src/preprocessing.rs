@@ -5,7 +5,7 @@ use trigsieve::event::Feature;
 use crate::TrainError;
 use crate::data::EventMatrix;
 use crate::layout::{Layout, ObjectInputs};
-use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling};
+use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Score};
 
 /// From physical inputs x to network inputs z, and the weights of reconstruction errors.
 ///
@@ -17,7 +17,7 @@ use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling};
 ///
 /// The reconstruction error of an event is sum_j m_j w_j (zhat_j - z_j)^2. With masking, m_j = 1 where the object of
 /// input j is present and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
-/// recipe's `occupancy_exponent`, q = `angle_weight` for angles and 1 for others, O the number of objects. Without
+/// recipe's `occupancy_exponent`, q = `angle_weight` for angles, `count_weight` for counts and 1 for others, O the number of objects. Without
 /// masking, m_j = 1 and w_j = q_j / (J f_j^a) with the number J of inputs that have an error, so that a = 0 and q = 1 give the
 /// mean squared error.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +130,17 @@ impl Preprocessing {
     }
 }
 
+/// q of an input.
+fn relative_weight(object: &ObjectInputs, input: usize, score: &Score) -> f64 {
+    if object.angles.contains(&input) {
+        score.angle_weight
+    } else if object.counts.contains(&input) {
+        score.count_weight
+    } else {
+        1.0
+    }
+}
+
 /// Cross-entropy of an object's type, with the reconstruction as logits; 0 for an absent object.
 fn cross_entropy(object: &ObjectInputs, row: &[f32], logits: &[f32]) -> f32 {
     let largest = object.types.iter().map(|&input| logits[input]).fold(f32::NEG_INFINITY, f32::max);
@@ -237,7 +248,7 @@ impl Moments {
             for input in object.continuous().filter(used) {
                 let (factor, shift) = self.linear_map(input, recipe.preprocessing.scaling);
                 (scale[input], offset[input]) = (factor as f32, shift as f32);
-                let relative = if object.angles.contains(&input) { recipe.score.angle_weight } else { 1.0 };
+                let relative = relative_weight(object, input, &recipe.score);
                 weight[input] = (relative * share) as f32;
             }
             object.types.iter().for_each(|&input| scale[input] = 1.0);

@@ -17,6 +17,9 @@ use crate::TrainError;
 pub use network::{Body, Combination, CombinationRule, Ensemble, EnsembleRule, Network, Svdd, SvddLoss, Vae};
 pub use optimiser::{GradientClipping, Optimiser, Schedule};
 
+/// The encoding whose sizes are fitted to training events, as a recipe may name it: without them.
+pub const STATIC: &str = "dm_static";
+
 /// A recipe file, read and checked.
 #[derive(Clone, Debug)]
 pub struct RecipeFile {
@@ -61,7 +64,7 @@ pub struct Recipe {
 pub struct Data {
     /// Event tables of background, in this order; relative paths start at the folder given by the caller.
     pub files: Vec<PathBuf>,
-    /// Encoding the tables must have.
+    /// Encoding the tables must have. `dm_static` without sizes is that of the first table, whatever its sizes.
     pub encoding: String,
     /// Fraction of the events, taken from the end, kept for validation: early stopping and thresholds.
     pub validation_fraction: f64,
@@ -128,6 +131,8 @@ pub struct Score {
     pub occupancy_exponent: f64,
     /// Weight of the errors of eta and phi relative to that of pT.
     pub angle_weight: f64,
+    /// Weight of the errors of numbers of objects relative to that of pT.
+    pub count_weight: f64,
     /// Weight of the cross-entropy of object types, in encodings that have them as one-hot inputs.
     pub category_weight: f64,
 }

@@ -6,7 +6,7 @@ use trigsieve::event::Encoding;
 
 use super::{
     Body, Combination, Data, Ensemble, Evaluation, GradientClipping, Network, Optimiser, PtTransform,
-    Quantisation, Recipe, Schedule, Score, Svdd, Training, Vae, written,
+    Quantisation, Recipe, STATIC, Schedule, Score, Svdd, Training, Vae, written,
 };
 use crate::TrainError;
 use crate::network::Activation;
@@ -29,6 +29,7 @@ pub fn unused(recipe: &written::Recipe, path: &Path) -> Result<(), TrainError> {
         checker.require("score.masking", "set", absent, score.masking.is_none())?;
         checker.require("score.occupancy_exponent", "set", absent, score.occupancy_exponent.is_none())?;
         checker.require("score.angle_weight", "set", absent, score.angle_weight.is_none())?;
+        checker.require("score.count_weight", "set", absent, score.count_weight.is_none())?;
         checker.require("score.category_weight", "set", absent, score.category_weight.is_none())?;
     }
     if matches!(recipe.network, Combination { .. }) {
@@ -68,8 +69,8 @@ impl Checker<'_> {
 
     fn data(&self, data: &Data) -> Result<(), TrainError> {
         self.require("data.files", "empty", "a list of event tables", !data.files.is_empty())?;
-        let known = Encoding::ALL.map(Encoding::name).join(", ");
-        let valid = data.encoding.parse::<Encoding>().is_ok();
+        let known = Encoding::known();
+        let valid = data.encoding.parse::<Encoding>().is_ok() || data.encoding == STATIC;
         self.require("data.encoding", format!("{:?}", data.encoding), &format!("one of: {known}"), valid)?;
         let fraction = data.validation_fraction;
         let valid = fraction > 0.0 && fraction < 1.0;
@@ -86,6 +87,8 @@ impl Checker<'_> {
         self.require("score.occupancy_exponent", exponent, "0 to 2", (0.0..=2.0).contains(&exponent))?;
         let weight = score.angle_weight;
         self.require("score.angle_weight", weight, "0 to 1", (0.0..=1.0).contains(&weight))?;
+        let weight = score.count_weight;
+        self.require("score.count_weight", weight, "0 to 1000", (0.0..=1000.0).contains(&weight))?;
         let weight = score.category_weight;
         self.require("score.category_weight", weight, "0 to 1000", (0.0..=1000.0).contains(&weight))
     }

@@ -49,6 +49,7 @@ pub struct Score {
     pub masking: Option<bool>,
     pub occupancy_exponent: Option<f64>,
     pub angle_weight: Option<f64>,
+    pub count_weight: Option<f64>,
     pub category_weight: Option<f64>,
 }
 
@@ -161,6 +162,7 @@ impl Recipe {
                 masking: self.score.masking.unwrap_or(defaults.masking),
                 occupancy_exponent: self.score.occupancy_exponent.unwrap_or(0.0),
                 angle_weight: self.score.angle_weight.unwrap_or(1.0),
+                count_weight: self.score.count_weight.unwrap_or(1.0),
                 category_weight: self.score.category_weight.unwrap_or(1.0),
             },
             optimiser: self.optimiser,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use trigsieve::event::{Encoding, EventSchema, EventWriter};
 use trigsieve_train::data::{self, Split};
+use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Options, Outcome, Output, RecipeFile, TrainError, Trained, train, train_networks};
 
 /// Inputs per event and objects of `l1_57`.
@@ -177,24 +178,40 @@ impl Workbench {
     }
 
     pub fn train(&self) -> Result<Outcome, TrainError> {
+        self.train_to(&self.bundle())
+    }
+
+    /// As [`Workbench::train`], with the bundle somewhere else.
+    pub fn train_to(&self, bundle: &Path) -> Result<Outcome, TrainError> {
         let recipe = self.recipe()?;
-        self.with_options(|options| train(&recipe, options))
+        self.with_options(bundle, |options| train(&recipe, options))
+    }
+
+    /// As [`Workbench::train`], with metrics on the card.
+    pub fn train_and_evaluate(&self, evaluation: Evaluation) -> Result<Outcome, TrainError> {
+        let recipe = self.recipe()?;
+        self.with_options(&self.bundle(), |options| {
+            train(&recipe, &Options { evaluation: Some(evaluation), ..*options })
+        })
     }
 
     /// The networks, without a bundle, and the events.
     pub fn train_networks(&self) -> (Trained, Split) {
         let recipe = self.recipe().unwrap();
         let split = data::load(&recipe.recipe, self.folder.path()).unwrap();
-        (self.with_options(|options| train_networks(&recipe, &split, options)).unwrap(), split)
+        let trained =
+            self.with_options(&self.bundle(), |options| train_networks(&recipe, &split, options)).unwrap();
+        (trained, split)
     }
 
     fn with_options<T>(
         &self,
+        bundle: &Path,
         run: impl FnOnce(&Options<'_>) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
         run(&Options {
             data_folder: self.folder.path(),
-            output: &Output::new(&self.bundle(), true)?,
+            output: &Output::new(bundle, true)?,
             checkpoint_every: None,
             resume: false,
             evaluation: None,
