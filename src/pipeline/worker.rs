@@ -116,6 +116,8 @@ impl<'a> Worker<'a> {
         self.score(rows).map_err(|source| PipelineError::Score { worker: self.index, source })?;
         block.begin(descriptor.sequence, descriptor.run);
         self.decide(rows, finite_inputs, &mut block);
+        let intact = self.set.check_pages(descriptor.run);
+        intact.map_err(|source| PipelineError::Source { worker: self.index, source })?;
         let decided_ns = nanoseconds_since(start);
         let first_row = descriptor.run.first;
         let arrival_ns = |row| self.arrival_ns(descriptor.first_event + u64::from(row - first_row), begun_ns);
