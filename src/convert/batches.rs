@@ -5,7 +5,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray, UInt8Array
 use arrow_schema::Field;
 
 use crate::event::schema::{label_field, process_field};
-use crate::event::{BATCH_ROWS, EventError, EventWriter};
+use crate::event::{BATCH_ROWS, EventError, EventWriter, HardwareUnits};
 
 /// Values that are the same for every event of a conversion.
 #[derive(Clone, Debug, Default)]
@@ -41,11 +41,26 @@ pub(super) struct Batches {
     constants: Constants,
     k: usize,
     inputs: Vec<f32>,
+    integers: Option<Integers>,
+}
+
+/// Counting the inputs in hardware units.
+struct Integers {
+    units: HardwareUnits,
+    /// Values that did not fit, by input.
+    saturated: Vec<u64>,
 }
 
 impl Batches {
     pub(super) fn new(writer: EventWriter, constants: Constants, k: usize) -> Self {
-        Self { writer, constants, k, inputs: Vec::with_capacity(BATCH_ROWS * k) }
+        Self { writer, constants, k, inputs: Vec::with_capacity(BATCH_ROWS * k), integers: None }
+    }
+
+    /// Writes hardware integers; the inputs must be finite.
+    pub(super) fn in_units(mut self, units: Option<HardwareUnits>) -> Self {
+        let saturated = vec![0; self.k];
+        self.integers = units.map(|units| Integers { units, saturated });
+        self
     }
 
     /// Appends one event, which `encode` writes to the end of the vector.
@@ -58,9 +73,13 @@ impl Batches {
         Ok(&self.inputs[start..])
     }
 
-    pub(super) fn finish(mut self) -> Result<u64, EventError> {
+    /// Completes the file. Returns how many values of each input did not fit its hardware integer; nothing for physical
+    /// values.
+    pub(super) fn finish(mut self) -> Result<Vec<u64>, EventError> {
         self.flush()?;
-        self.writer.finish()
+        let saturated = self.integers.map_or_else(Vec::new, |integers| integers.saturated);
+        self.writer.finish()?;
+        Ok(saturated)
     }
 
     fn flush(&mut self) -> Result<(), EventError> {
@@ -71,6 +90,12 @@ impl Batches {
         let first = self.writer.rows();
         let numbers: Vec<u64> = (first..first + rows as u64).collect();
         let inputs = std::mem::replace(&mut self.inputs, Vec::with_capacity(BATCH_ROWS * self.k));
-        self.writer.write_events(numbers.clone(), numbers, inputs, self.constants.columns(rows))
+        let columns = self.constants.columns(rows);
+        let Some(integers) = &mut self.integers else {
+            return self.writer.write_events(numbers.clone(), numbers, inputs, columns);
+        };
+        let mut counts = Vec::with_capacity(inputs.len());
+        integers.units.count(&inputs, &mut counts, &mut integers.saturated);
+        self.writer.write_integers(numbers.clone(), numbers, counts, columns)
     }
 }

@@ -35,6 +35,17 @@ pub enum ConvertError {
         /// What the file has.
         found: String,
     },
+    /// An input that no integer can stand for.
+    #[error(
+        "{path}: row {row} has a NaN or infinite input, which hardware integers cannot say; convert without \
+         --hardware-units, or take the event out"
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The first such row, from 0.
+        row: u64,
+    },
     /// The output is there already.
     #[error("{path}: exists already; give --force to replace it, or another name")]
     OutputExists {

@@ -15,7 +15,7 @@ use self::adc2021::Adc2021;
 use self::batches::{Batches, Constants};
 pub use self::error::ConvertError;
 use self::provenance::source_of;
-use crate::event::{Encoding, EventSchema, EventWriter};
+use crate::event::{Encoding, EventSchema, EventWriter, HardwareUnits};
 
 /// Layout of the source files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -45,6 +45,8 @@ pub struct Conversion {
     pub output: PathBuf,
     /// Function from physics objects to model inputs.
     pub encoding: Encoding,
+    /// Hardware units in which the inputs are counted; without them the inputs are physical values.
+    pub units: Option<HardwareUnits>,
     /// Value of the `label` column (0 background, 1 signal); without it there is no such column.
     pub label: Option<u8>,
     /// Value of the `process` column; without it there is no such column.
@@ -57,6 +59,15 @@ pub struct Conversion {
 pub struct ConversionPlan {
     conversion: Conversion,
     sources: Vec<Adc2021>,
+}
+
+/// What a conversion left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// By source file.
+    pub inputs: Vec<ConvertedInput>,
+    /// Values that did not fit a hardware integer and became its nearest end, by input; empty for physical values.
+    pub saturated: Vec<u64>,
 }
 
 /// What became of one input.
@@ -109,8 +120,9 @@ impl ConversionPlan {
     /// Converts. `progress` is called with the number of events done so far, every few thousand of them.
     ///
     /// # Errors
-    /// [`ConvertError`] when an input is damaged or the output cannot be written; then there is no output.
-    pub fn run(self, mut progress: impl FnMut(u64)) -> Result<Vec<ConvertedInput>, ConvertError> {
+    /// [`ConvertError`] when an input is damaged, or not finite and to be an integer, or the output cannot be written;
+    /// then there is no output.
+    pub fn run(self, mut progress: impl FnMut(u64)) -> Result<Converted, ConvertError> {
         let Self { conversion, sources } = self;
         let mut batches = begin_output(&conversion, &sources)?;
         let mut converted = Vec::with_capacity(sources.len());
@@ -125,15 +137,15 @@ impl ConversionPlan {
             while source.next_block(|objects| {
                 let inputs = batches.push(|inputs| conversion.encoding.encode(objects, inputs))?;
                 input.count(inputs);
-                Ok(())
+                input.check_countable(conversion.units.is_some())
             })? {
                 progress(done + input.events);
             }
             done += input.events;
             converted.push(input);
         }
-        batches.finish()?;
-        Ok(converted)
+        let saturated = batches.finish()?;
+        Ok(Converted { inputs: converted, saturated })
     }
 }
 
@@ -145,6 +157,14 @@ impl ConvertedInput {
         }
         self.events += 1;
     }
+
+    /// Hardware integers have no NaN and no infinity that could mark an event as invalid.
+    fn check_countable(&self, integers: bool) -> Result<(), ConvertError> {
+        match self.first_non_finite.filter(|_| integers) {
+            None => Ok(()),
+            Some(row) => Err(ConvertError::NotFinite { path: self.path.clone(), row }),
+        }
+    }
 }
 
 fn begin_output(conversion: &Conversion, sources: &[Adc2021]) -> Result<Batches, ConvertError> {
@@ -155,9 +175,12 @@ fn begin_output(conversion: &Conversion, sources: &[Adc2021]) -> Result<Batches,
         .map(|(path, source)| source_of(path, source.events()))
         .collect::<Result<_, _>>()?;
     let constants = Constants::new(conversion.label, conversion.process.as_deref());
-    let schema = EventSchema::of(conversion.encoding, provenance).to_arrow(constants.fields());
-    let writer = EventWriter::create(&conversion.output, schema)?;
-    Ok(Batches::new(writer, constants, conversion.encoding.k()))
+    let mut schema = EventSchema::of(conversion.encoding, provenance);
+    if let Some(units) = &conversion.units {
+        schema = schema.in_hardware_units(units);
+    }
+    let writer = EventWriter::create(&conversion.output, schema.to_arrow(constants.fields()))?;
+    Ok(Batches::new(writer, constants, conversion.encoding.k()).in_units(conversion.units.clone()))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
@@ -14,6 +15,9 @@ use crate::latency::StageLatencies;
 use crate::score::{ScoreError, Scorer};
 use crate::source::{Clock, EventSet};
 use crate::trigger::{Decider, INVALID_BIT};
+
+/// Events whose scores are compared with the lowest thresholds together.
+const LOOKED_AT_ONCE: usize = 64;
 
 /// A worker's ends of its rings.
 pub(super) struct WorkerRings {
@@ -138,11 +142,25 @@ impl<'a> Worker<'a> {
     fn decide(&mut self, rows: Rows<'_>, finite_inputs: bool, block: &mut DecidedBlock) {
         let events = rows.len();
         let finite = finite_inputs && self.scores.iter().all(|scores| are_finite(&scores[..events]));
-        for event in 0..events {
-            // Nearly all events end here; the rest of the loop is the rare case.
-            if finite && !self.decider.may_pass(self.scores.len(), |model| self.scores[model][event]) {
-                continue;
+        for first in (0..events).step_by(LOOKED_AT_ONCE) {
+            let some = first..events.min(first + LOOKED_AT_ONCE);
+            // Nearly all events end here; the rest is the rare case.
+            let may_pass =
+                |(model, scores): (usize, &Vec<f32>)| self.decider.may_pass(model, &scores[some.clone()]);
+            if !finite || self.scores.iter().enumerate().any(may_pass) {
+                self.decide_each(rows, some, finite_inputs, block);
             }
+        }
+    }
+
+    fn decide_each(
+        &mut self,
+        rows: Rows<'_>,
+        events: Range<usize>,
+        finite_inputs: bool,
+        block: &mut DecidedBlock,
+    ) {
+        for event in events {
             let decision = if finite_inputs || is_finite(rows.slice(event, 1)) {
                 self.decider.decide(self.scores.len(), |model| self.scores[model][event])
             } else {

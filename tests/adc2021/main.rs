@@ -37,6 +37,7 @@ impl Scratch {
             layout: SourceLayout::Adc2021,
             output: self.output(),
             encoding: Encoding::L1x57,
+            units: None,
             label: None,
             process: None,
             force: false,
@@ -45,7 +46,7 @@ impl Scratch {
 
     fn convert(&self, bytes: &[u8]) -> Result<Vec<ConvertedInput>, ConvertError> {
         let input = self.input("source.h5", bytes);
-        self.conversion(&[input]).plan()?.run(|_| ())
+        self.conversion(&[input]).plan()?.run(|_| ()).map(|converted| converted.inputs)
     }
 
     /// Converts a file that must be refused, and gives the message.

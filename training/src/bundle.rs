@@ -159,7 +159,8 @@ fn card<M>(file: &RecipeFile, model: &TrainedModel, fitted: &Fitted<M>, split: &
         files: BTreeMap::new(),
         score: score_card(file, model),
         preprocessing: preprocessing_text(model),
-        training: training_card(file, fitted, split),
+        training: Some(training_card(file, fitted, split)),
+        import: None,
         thresholds: BTreeMap::new(),
         metrics: BTreeMap::new(),
     }
