@@ -4,8 +4,21 @@
 //! of such numbers, as `fixed.json` holds it. What an operation means is written at [`program::Kind`], in terms of one
 //! primitive: [`Format`]'s *assignment* of an exact number.
 
+pub mod arithmetic;
+pub mod check;
+pub mod file;
 pub mod format;
+pub mod interpreter;
+pub mod layer;
+pub mod problem;
 pub mod program;
+pub mod window;
 
+pub use arithmetic::{Exact, Wide};
+pub use check::CheckedProgram;
+pub use file::FileError;
 pub use format::{Format, FormatError, Overflow, Rounding};
+pub use interpreter::Interpreter;
+pub use layer::Layer;
+pub use problem::{Problem, ProgramError};
 pub use program::{Input, Kind, Operation, Program, Tensor};

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::Feature;
+use super::{Encoding, Feature, InputMeaning, Quantity};
 
-/// Step of transverse momenta and energies at the CMS global trigger, GeV.
+/// Step of transverse momenta (and, here, of energies) at the CMS global trigger, GeV.
 const CMS_PT_STEP: f64 = 0.5;
 /// Width of a calorimeter trigger tower in eta; the global trigger's steps are fractions of it.
 const CMS_TOWER_ETA: f64 = 0.087;
@@ -54,12 +54,12 @@ pub enum UnitsError {
         reason: String,
     },
     /// An input that has no unit.
-    #[error("no hardware unit for the input `{feature}` in {place}")]
+    #[error("{path}: no [[unit]] fits the input `{feature}`")]
     NoUnit {
+        /// The file.
+        path: PathBuf,
         /// Name of the input.
         feature: String,
-        /// Where it was looked for, and what to do.
-        place: String,
     },
 }
 
@@ -127,20 +127,17 @@ struct UnitEntry {
 }
 
 impl HardwareUnits {
-    /// The units of the CMS global trigger, by the names of the inputs: pT in 0.5 GeV; eta in 0.087 / 2, of muons
-    /// 0.087 / 8; phi in 2 pi / 144, of muons 2 pi / 576. Phi keeps its sign.
-    ///
-    /// # Errors
-    /// [`UnitsError::NoUnit`] for an input that is neither `*_pt`, `*_eta` nor `*_phi`.
-    pub fn cms(features: &[Feature]) -> Result<Self, UnitsError> {
-        let unit = |feature: &Feature| {
-            let step = cms_step(&feature.name).ok_or_else(|| UnitsError::NoUnit {
-                feature: feature.name.clone(),
-                place: "those of the CMS global trigger; give a file of units".to_owned(),
-            })?;
-            Ok(HardwareUnit { step, unit: feature.unit.clone(), period: None })
+    /// The units of the CMS global trigger: pT and energies in 0.5 GeV; eta in 0.087 / 2, of muons 0.087 / 8; phi in
+    /// 2 pi / 144, of muons 2 pi / 576; numbers and flags as they are. Phi keeps its sign, where the global trigger
+    /// counts from 0 on: a file of units with a `period` does that.
+    #[must_use]
+    pub fn cms(encoding: Encoding) -> Self {
+        let unit = |(meaning, feature): (&InputMeaning, Feature)| HardwareUnit {
+            step: cms_step(meaning),
+            unit: feature.unit,
+            period: None,
         };
-        features.iter().map(unit).collect::<Result<_, _>>().map(Self)
+        Self(encoding.meanings().iter().zip(encoding.features()).map(unit).collect())
     }
 
     /// Reads a file of units: `[[unit]]` entries with `features` (a name, in which one `*` stands for any text), `step`
@@ -160,8 +157,7 @@ impl HardwareUnits {
         let unit = |feature: &Feature| {
             let entry =
                 file.unit.iter().find(|entry| fits(&entry.features, &feature.name)).ok_or_else(|| {
-                    let place = path.display().to_string();
-                    UnitsError::NoUnit { feature: feature.name.clone(), place }
+                    UnitsError::NoUnit { path: path.to_owned(), feature: feature.name.clone() }
                 })?;
             Ok(HardwareUnit { step: entry.step, unit: feature.unit.clone(), period: entry.period })
         };
@@ -192,13 +188,13 @@ impl HardwareUnits {
     }
 }
 
-fn cms_step(feature: &str) -> Option<f64> {
-    let muon = usize::from(feature.starts_with("mu"));
-    match feature.rsplit_once('_')?.1 {
-        "pt" => Some(CMS_PT_STEP),
-        "eta" => Some(CMS_TOWER_ETA / CMS_ETA_DIVISIONS[muon]),
-        "phi" => Some(std::f64::consts::TAU / CMS_PHI_STEPS[muon]),
-        _ => None,
+fn cms_step(meaning: &InputMeaning) -> f64 {
+    let muon = usize::from(["muon", "antimuon"].iter().any(|name| meaning.object.starts_with(name)));
+    match meaning.quantity {
+        Quantity::Pt | Quantity::Energy => CMS_PT_STEP,
+        Quantity::Eta => CMS_TOWER_ETA / CMS_ETA_DIVISIONS[muon],
+        Quantity::Phi => std::f64::consts::TAU / CMS_PHI_STEPS[muon],
+        Quantity::Count | Quantity::Presence | Quantity::Is(_) => 1.0,
     }
 }
 
@@ -226,7 +222,6 @@ fn check_step(step: f64, period: Option<u16>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Encoding;
 
     fn unit(text: &str) -> HardwareUnit {
         text.parse().unwrap()
@@ -256,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_unit_reads_back_as_written() {
-        let units = HardwareUnits::cms(&Encoding::L1x57.features()).unwrap();
+        let units = HardwareUnits::cms(Encoding::L1x57);
         for unit in units.units() {
             assert_eq!(unit.to_string().parse().as_ref(), Ok(unit));
         }
@@ -269,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn the_global_triggers_units_go_by_name() {
+    fn the_global_trigger_has_finer_units_for_muons() {
         let features = Encoding::L1x57.features();
-        let steps = HardwareUnits::cms(&features).unwrap().steps();
+        let steps = HardwareUnits::cms(Encoding::L1x57).steps();
         let step = |name: &str| steps[features.iter().position(|feature| feature.name == name).unwrap()];
         assert_eq!((step("met_pt"), step("jet9_pt"), step("muon0_pt")), (0.5, 0.5, 0.5));
         assert_eq!((step("egamma0_eta"), step("muon3_eta")), (0.0435, 0.010875));
@@ -279,9 +274,6 @@ mod tests {
             (144.0 * step("jet0_phi"), 576.0 * step("muon0_phi")),
             (std::f64::consts::TAU, std::f64::consts::TAU)
         );
-        let other = Feature { name: "tau21".to_owned(), unit: String::new() };
-        let error = HardwareUnits::cms(&[other]).unwrap_err().to_string();
-        assert!(error.contains("`tau21`") && error.contains("give a file"), "{error}");
     }
 
     #[test]

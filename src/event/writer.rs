@@ -35,6 +35,12 @@ impl EventWriter {
         Ok(Self { writer, schema, rows: 0 })
     }
 
+    /// The name the file will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.writer.get_ref().path()
+    }
+
     /// The Arrow schema of the file.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {

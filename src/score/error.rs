@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::Device;
-use crate::event::ElementType;
+use crate::event::{ElementType, EventError};
 use crate::model::{ModelError, Precision};
 
 /// Why a scorer could not be made or could not score.
@@ -10,6 +10,9 @@ pub enum ScoreError {
     /// The bundle is bad.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The events changed while they were scored.
+    #[error(transparent)]
+    Events(#[from] EventError),
     /// ONNX Runtime's library could not be found or loaded.
     #[error("ONNX Runtime: {reason}")]
     Runtime {

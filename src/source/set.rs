@@ -92,6 +92,25 @@ impl EventSet {
         self.batch(run.batch).rows().slice(run.first as usize, run.len as usize)
     }
 
+    /// [`EventTable::check_pages`] of a run's file.
+    ///
+    /// # Errors
+    /// [`EventError::Truncated`].
+    ///
+    /// # Panics
+    /// When the run is not of this set.
+    pub fn check_pages(&self, run: Run) -> Result<(), EventError> {
+        self.tables[self.index[run.batch as usize].0].check_pages()
+    }
+
+    /// Whether what was read of any file was all there.
+    ///
+    /// # Errors
+    /// [`EventError::Truncated`] of the first that was cut.
+    pub fn check_all_intact(&self) -> Result<(), EventError> {
+        self.tables.iter().try_for_each(EventTable::check_intact)
+    }
+
     /// The next run of at most `events` events at `cursor`; it ends with the record batch. The set must not be empty.
     #[must_use]
     pub fn run_at(&self, cursor: Cursor, events: u64) -> Run {

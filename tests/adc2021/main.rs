@@ -8,7 +8,9 @@ mod memory;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use trigsieve::convert::{Conversion, ConvertError, ConvertedInput, SourceLayout};
+use trigsieve::convert::{
+    Conversion, ConvertError, ConvertedInput, EncodingChoice, LineOptions, SourceLayout, UnitsChoice,
+};
 use trigsieve::event::{Encoding, EventTable, Values};
 
 /// A folder for the inputs and the output of a test.
@@ -36,8 +38,9 @@ impl Scratch {
             inputs: inputs.to_vec(),
             layout: SourceLayout::Adc2021,
             output: self.output(),
-            encoding: Encoding::L1x57,
-            units: None,
+            lines: LineOptions::default(),
+            encoding: EncodingChoice::Exact(Encoding::L1x57),
+            units: UnitsChoice::Physical,
             label: None,
             process: None,
             force: false,
@@ -46,7 +49,7 @@ impl Scratch {
 
     fn convert(&self, bytes: &[u8]) -> Result<Vec<ConvertedInput>, ConvertError> {
         let input = self.input("source.h5", bytes);
-        self.conversion(&[input]).plan()?.run(|_| ()).map(|converted| converted.inputs)
+        Ok(self.conversion(&[input]).plan()?.run(|_| ())?.inputs)
     }
 
     /// Converts a file that must be refused, and gives the message.

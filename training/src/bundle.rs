@@ -154,7 +154,7 @@ fn card<M>(file: &RecipeFile, model: &TrainedModel, fitted: &Fitted<M>, split: &
         name: model.name.clone(),
         family: "autoencoder".to_owned(),
         description: file.recipe.description.trim().to_owned(),
-        encoding: model.encoding.name().to_owned(),
+        encoding: model.encoding.name(),
         inputs: model.encoding.k(),
         files: BTreeMap::new(),
         score: score_card(file, model),

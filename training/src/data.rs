@@ -113,7 +113,7 @@ fn split(mut values: Vec<f32>, k: usize, data: &Data) -> (EventMatrix, EventMatr
 
 fn append_table(path: &Path, encoding: Encoding, values: &mut Vec<f32>) -> Result<DataSource, TrainError> {
     let table = EventTable::open(path)?;
-    table.expect("the recipe", encoding.name(), encoding.k())?;
+    table.expect("the recipe", &encoding.name(), encoding.k())?;
     for batch in table.batches() {
         append_batch(batch, encoding, path, values)?;
     }

@@ -1,6 +1,6 @@
 //! Which input is what: the physics objects behind the K numbers of an encoding.
 
-use trigsieve::event::{Encoding, L1_OBJECTS, ObjectKind};
+use trigsieve::event::{Encoding, L1_OBJECTS, ObjectKind, Quantity};
 
 /// Where an object's quantities lie among the inputs of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,22 @@ pub struct ObjectInputs {
 pub fn objects_of(encoding: Encoding) -> Vec<ObjectInputs> {
     match encoding {
         Encoding::L1x57 => l1_objects(),
+        Encoding::Objects(_) => objects_by_meaning(encoding),
     }
+}
+
+/// An object for each pT.
+fn objects_by_meaning(encoding: Encoding) -> Vec<ObjectInputs> {
+    let meanings = encoding.meanings();
+    let find = |object: &str, quantity: Quantity| {
+        meanings.iter().position(|input| input.object == object && input.quantity == quantity)
+    };
+    let momenta = meanings.iter().enumerate().filter(|(_, input)| input.quantity == Quantity::Pt);
+    let inputs = momenta.filter_map(|(pt, input)| {
+        let phi = find(&input.object, Quantity::Phi)?;
+        Some(ObjectInputs { pt, eta: find(&input.object, Quantity::Eta), phi })
+    });
+    inputs.collect()
 }
 
 fn l1_objects() -> Vec<ObjectInputs> {

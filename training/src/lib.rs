@@ -90,8 +90,15 @@ pub fn fit_autoencoder(
 }
 
 fn encoding_of(file: &RecipeFile) -> Result<Encoding, TrainError> {
-    file.recipe.data.encoding.parse().map_err(|error: trigsieve::event::UnknownEncoding| TrainError::Recipe {
-        path: file.path.clone(),
-        reason: error.to_string(),
-    })
+    let refuse = |reason: String| TrainError::Recipe { path: file.path.clone(), reason };
+    let name = &file.recipe.data.encoding;
+    let encoding =
+        name.parse().map_err(|error: trigsieve::event::UnknownEncoding| refuse(error.to_string()))?;
+    match encoding {
+        Encoding::L1x57 => Ok(encoding),
+        // Energies, presence flags and categories would get no weight in the masked score.
+        Encoding::Objects(_) => {
+            Err(refuse(format!("an autoencoder with masked score needs l1_57, not {name}")))
+        }
+    }
 }

@@ -223,7 +223,7 @@ impl Checker<'_> {
 
     fn data(&self, data: &Data) -> Result<(), TrainError> {
         self.require("data.files", "empty", "a list of event tables", !data.files.is_empty())?;
-        let known = Encoding::ALL.map(Encoding::name).join(", ");
+        let known = Encoding::known();
         let valid = data.encoding.parse::<Encoding>().is_ok();
         self.require("data.encoding", format!("{:?}", data.encoding), &format!("one of: {known}"), valid)?;
         let fraction = data.validation_fraction;

@@ -126,6 +126,6 @@ fn information(model: &TrainedModel) -> ModelInfo {
          physical units (pT in GeV, phi in rad). score: [N].",
         model.encoding.k()
     );
-    let metadata = vec![("encoding".to_owned(), encoding.to_owned())];
+    let metadata = vec![("encoding".to_owned(), encoding)];
     ModelInfo { producer_version: env!("CARGO_PKG_VERSION").to_owned(), documentation, metadata }
 }
