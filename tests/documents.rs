@@ -3,9 +3,11 @@
 use std::path::Path;
 
 /// First folders of the paths that are checked; what a run or a build makes is not among them.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 13] = [
     "src/",
     "arena/",
+    "fixed/",
+    "hls/",
     "onnx/",
     "ring/",
     "training/",

@@ -266,6 +266,11 @@ fn a_program_is_described() {
     let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(json["program"]["layers"][0]["multiplications"], 6);
     assert_eq!(json["program"]["layers"][0]["nonzero_weights"], 6);
+    assert_eq!(json["program"]["layers"][0]["accumulates_exactly"], true);
+    assert_eq!(json["program"]["layers"][1]["range"], serde_json::json!([0.0, 2047.0]));
+    let overflows = json["program"]["overflows"].as_array().unwrap();
+    assert_eq!(overflows.len(), 1, "{overflows:?}");
+    assert!(overflows[0].as_str().unwrap().contains("relu1"), "{overflows:?}");
     std::fs::write(fixture.model.join("fixed.json"), "{}").unwrap();
     failure(trigsieve(&["inspect"]).arg(&fixture.model)).expect(1, &["fixed.json", "mismatch"]);
 }

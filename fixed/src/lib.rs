@@ -9,9 +9,13 @@ pub mod check;
 pub mod file;
 pub mod format;
 pub mod interpreter;
+pub mod interval;
 pub mod layer;
 pub mod problem;
 pub mod program;
+pub mod ranges;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod window;
 
 pub use arithmetic::{Exact, Wide};
@@ -19,6 +23,8 @@ pub use check::CheckedProgram;
 pub use file::FileError;
 pub use format::{Format, FormatError, Overflow, Rounding};
 pub use interpreter::Interpreter;
+pub use interval::Interval;
 pub use layer::Layer;
 pub use problem::{Problem, ProgramError};
 pub use program::{Input, Kind, Operation, Program, Tensor};
+pub use ranges::Ranges;

@@ -7,8 +7,8 @@ mod fixed;
 
 pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle, sha256_hex, sha256_of_file};
 pub use card::{
-    Card, DataSource, ImportCard, ImportedFile, Metrics, Precision, ScoreCard, SignalMetrics, Threshold,
-    TrainingCard,
+    Card, DataSource, ImportCard, ImportedFile, MemberCard, Metrics, Precision, ScoreCard, SignalMetrics,
+    Threshold, TrainingCard,
 };
 pub use error::ModelError;
 pub use fixed::FixedProgram;
