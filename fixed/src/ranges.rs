@@ -171,7 +171,8 @@ impl Ranges {
                 .collect();
             let mut log = Log { operation: at, layer: &operation.layer, findings: Vec::new() };
             let (proof, outputs) = prove(operation, program.input_shape(at), &sources, &mut log);
-            let findings = log.findings;
+            let mut findings = log.findings;
+            findings.sort_by_key(|finding| finding.place);
             ranges.findings.extend(findings);
             ranges.proofs.push(proof);
             ranges.tensors.push(outputs);

@@ -97,6 +97,26 @@ pub struct TrainingCard {
     pub training_events: u64,
     /// Events of the validation split (early stopping, thresholds).
     pub validation_events: u64,
+    /// Epochs run; of all members together where there are several networks.
+    pub epochs: u64,
+    /// Epoch whose weights were kept, from 1; the latest of the members'.
+    pub best_epoch: u64,
+    /// Validation loss of that epoch; the mean of the members'.
+    pub validation_loss: f64,
+    /// The networks of an ensemble, the bundles of a combination; none for a single network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberCard>,
+}
+
+/// A member of an ensemble or of a combination.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberCard {
+    /// What tells it apart: hyperparameters, or the name of its bundle.
+    pub name: String,
+    /// SHA-256 of the graphs taken from its bundle, by file name; none in an ensemble.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// Epochs run.
     pub epochs: u64,
     /// Epoch whose weights were kept, from 1.

@@ -29,6 +29,7 @@ fn card(name: &str) -> Card {
             epochs: 0,
             best_epoch: 0,
             validation_loss: 0.0,
+            members: vec![],
         },
         thresholds: BTreeMap::from([(Precision::Float, thresholds)]),
         metrics: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Random programs and rows for property tests: every kind, format and mode, wrap-around and saturation included.
+//! Random programs and rows: every kind, format and mode, wrap-around and saturation included.
 
 use fastrand::Rng;
 
