@@ -114,7 +114,8 @@ def compare(given, recipe):
 
 def mean_and_spread(runs, quantity, signal, digits):
     values = [run[quantity][signal] for run in runs]
-    return statistics.mean(values), max(values) - min(values), f"{statistics.mean(values):.{digits}f} ({max(values) - min(values):.{digits}f})"
+    mean, spread = statistics.mean(values), max(values) - min(values)
+    return mean, spread, f"{mean:.{digits}f} ({spread:.{digits}f})"
 
 
 def report(recipe, runs):

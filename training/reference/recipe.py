@@ -18,7 +18,9 @@ class Recipe:
         self.path = path
         with open(path, "rb") as file:
             self.text = tomllib.load(file)
-        self.name, self.data, self.training = self.text["name"], self.text["data"], self.text["training"]
+        self.name, self.data, self.training = self.text["name"], self.text["data"], dict(self.text["training"])
+        self.keep = self.training.pop("keep", "best")
+        self._require("training.keep", self.keep, ["best", "last"])
         self.network = self.text["network"]
         self.family = self.network["family"]
         self._require("network.family", self.family, FAMILIES)

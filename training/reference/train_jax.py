@@ -151,7 +151,7 @@ class Training:
         return stacks, state, losses.mean()
 
     def fit(self, seed):
-        """The network of the best epoch, epochs run, seconds an epoch (compilation and validation left out)."""
+        """The network of the best epoch (or the last), epochs run, seconds an epoch (without compilation and validation)."""
         rng, key = np.random.default_rng(seed), jax.random.key(seed)
         stacks = self.family.initial(rng)
         state = self.optimiser.init(stacks)
@@ -171,6 +171,8 @@ class Training:
                 best, best_epoch, fitted = loss, epoch, stacks
             if epoch - best_epoch >= self.recipe.training["patience"]:
                 break
+        if self.recipe.keep == "last":
+            fitted = stacks
         return fitted, {"epochs": epoch, "best_epoch": best_epoch, "validation_loss": best, "seconds_an_epoch": seconds / epoch}
 
     def _order(self, rng, key, epoch):
