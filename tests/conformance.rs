@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use common::{K, fixed_program, graph, sum_of_squares, write_bundle, write_fixed_bundle};
 use trigsieve::event::{ElementType, Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
-use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
+use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec, Simd};
 use trigsieve_fixed::Interpreter;
 use trigsieve_onnx::{Attribute, TensorData};
 
@@ -348,9 +348,19 @@ fn fixed_scores_are_those_of_the_specification() {
         let counted = integers.chunks(subject.k()).map(|row| specification.run_i16(row)).collect::<Vec<_>>();
         let value =
             |raw: Vec<i128>| raw.into_iter().map(|raw| specification.score_value(raw)).collect::<Vec<f32>>();
-        let mut scorer = subject.scorer(Engine::Fixed);
-        assert_eq!(score(scorer.as_mut(), subject.rows(), 100), value(physical), "{}", subject.name());
+        let (physical, counted) = (value(physical), value(counted));
         let rows = Rows::new(Values::I16(&integers), subject.k());
-        assert_eq!(score(scorer.as_mut(), rows, 100), value(counted), "{}", subject.name());
+        for simd in Simd::available() {
+            let spec = ScorerSpec {
+                engine: Engine::Fixed,
+                precision: Precision::Fixed,
+                simd: Some(simd),
+                ..ScorerSpec::default()
+            };
+            let mut scorer = spec.scorer(&subject.bundle).unwrap();
+            assert!(scorer.describe().contains(simd.name()), "{}", scorer.describe());
+            assert_eq!(score(scorer.as_mut(), subject.rows(), 100), physical, "{}, {simd}", subject.name());
+            assert_eq!(score(scorer.as_mut(), rows, 100), counted, "{}, {simd}", subject.name());
+        }
     }
 }

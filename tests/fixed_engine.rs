@@ -14,6 +14,7 @@ use common::{
 };
 use trigsieve::event::{ElementType, EventTable, Values};
 use trigsieve::model::sha256_hex;
+use trigsieve::score::Simd;
 use trigsieve::trigger::INVALID_BIT;
 
 const EVENTS: usize = 5000;
@@ -78,6 +79,36 @@ fn hardware_integers_go_through_unchanged() {
         assert_eq!(report(&out, "/counters_add_up"), true);
         assert_eq!(report(&out, "/events_invalid"), 0);
     }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_scores() {
+    let fixture = fixture(EVENTS);
+    let sets: Vec<Simd> = Simd::available().collect();
+    for simd in &sets {
+        let out = fixture.path(simd.name());
+        success(&mut replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", simd.name()]));
+        assert_eq!(tagged(&out).0, expected(), "{simd}");
+        let description = report(&out, "/engine/description").as_str().unwrap().to_owned();
+        assert!(
+            description.starts_with(&format!("fixed ({simd}, ")) && description.contains("fc1: "),
+            "{description}"
+        );
+    }
+    let out = fixture.path("auto");
+    success(&mut replay(&fixture, &fixture.events, &out, &["--threshold", "-1"]));
+    let best = format!("fixed ({}, ", Simd::best());
+    assert!(report(&out, "/engine/description").as_str().unwrap().starts_with(&best));
+    let absent = Simd::ALL.into_iter().find(|simd| !sets.contains(simd)).unwrap();
+    let out = fixture.path("absent");
+    let mut command =
+        replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", absent.name()]);
+    failure(&mut command).expect(1, &[absent.name(), "scalar"]);
+    assert!(names_in(&out).is_empty());
+    let unknown =
+        replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", "mmx"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("avx2"));
 }
 
 #[test]
