@@ -330,3 +330,41 @@ fn tagged_integers_are_parquet_too() {
     }
     assert_eq!(rows, EVENTS);
 }
+
+#[test]
+fn a_target_rate_takes_the_cards_fixed_thresholds() {
+    let fixture = fixture(EVENTS);
+    let out = fixture.path("out");
+    let card = fixture.model.join("model.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let points = |precision: &str, value: f32| {
+        format!(
+            "[[thresholds.{precision}]]\nbackground_efficiency = 0.01\nvalue = {value:?}\nerror = 1.0\nevents = 50\n"
+        )
+    };
+    let flags = ["--target-rate", "1kHz", "--input-rate", "100kHz"];
+    std::fs::write(&card, format!("{text}\n{}", points("float", 1.0))).unwrap();
+    failure(&mut replay(&fixture, &fixture.events, &out, &flags))
+        .expect(1, &["no thresholds for this precision"]);
+    std::fs::write(&card, format!("{text}\n{}{}", points("float", 1.0), points("fixed", 500.0))).unwrap();
+    success(&mut replay(&fixture, &fixture.events, &out, &flags));
+    assert_eq!(report(&out, "/events_accepted/0/threshold"), 500.0);
+    assert_eq!(tagged(&out).0, expected().into_iter().filter(|score| *score >= 500.0).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_card_says_where_its_model_comes_from() {
+    let fixture = fixture(10);
+    let card = fixture.model.join("model.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let (rest, _) = text.split_once("[training]").unwrap();
+    std::fs::write(&card, rest).unwrap();
+    failure(trigsieve(&["inspect"]).arg(&fixture.model)).expect(1, &["model.toml", "[training]", "[import]"]);
+    let import = "[import]\nimporter = \"import-hls 1\"\nproject = \"axo\"\ntop = \"run\"\n\
+                  sources = [{ file = \"firmware/axo.cpp\", sha256 = \"00\" }]\n";
+    std::fs::write(&card, format!("{rest}{import}")).unwrap();
+    let shown = success(trigsieve(&["inspect"]).arg(&fixture.model));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("import-hls 1 from the project axo, function run, 1 files"), "{shown}");
+    success(&mut replay(&fixture, &fixture.events, &fixture.path("out"), &["--threshold", "0"]));
+}

@@ -61,5 +61,6 @@ fn bench() -> Result<()> {
     cargo(&["build", "--release", "--bench", "bare_ort"]).run()?;
     demo::prepare()?;
     let python: Step = venv::python(&["benches/against_python.py"]);
-    python.run()
+    python.run()?;
+    cargo(&["bench", "--bench", "fixed_chain"]).run()
 }
