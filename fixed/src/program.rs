@@ -30,9 +30,10 @@ pub struct Program {
 /// The door: how an event's K inputs become the first tensor.
 ///
 /// Hardware integers h (i16 rows): raw value of h 2^-`hardware_fraction`, assigned to the tensor's format.
-/// Physical values v (f32 rows): with `units`, first h = v / unit in double precision, rounded to the nearest integer (ties to
-/// even) and saturated to i16, and then as above, so that both kinds of rows give the same bits; without, v itself is
-/// assigned to the tensor's format, as C++ does when a double is assigned to an `ap_fixed`.
+/// Physical values v (f32 rows): with `units`, first h = v / unit in double precision, rounded to the nearest integer
+/// (ties to even) and saturated to i16 (NaN: 0), and then as above, so that both kinds of rows give the same bits;
+/// without, v itself is assigned to the tensor's format, as C++ does when a double is assigned to an `ap_fixed` (infinity
+/// and NaN: a number of that sign beyond every range, whose low bits are zero).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -61,6 +62,7 @@ pub struct Tensor {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operation {
     /// Name of the layer, for people.
     pub layer: String,
@@ -68,8 +70,8 @@ pub struct Operation {
     pub inputs: Vec<String>,
     /// The tensor it writes.
     pub output: Tensor,
-    /// What it does.
-    #[serde(flatten)]
+    /// What it does; in the file `"op": {"dense": {"weights": ...}}`.
+    #[serde(rename = "op")]
     pub kind: Kind,
 }
 
@@ -78,13 +80,17 @@ pub struct Operation {
 /// In the formulas an arithmetic expression is exact (a rational number), and `F(e)` is the assignment of e to format
 /// F: first rounding, then overflow, as in the HLS headers. `out` is the output tensor's format. Weights, biases and
 /// tables are raw values of the format beside them.
+///
+/// Where nothing else is said, an operation reads one tensor and writes one of the same shape. A dense layer reads its
+/// input's elements in order, whatever the shape, and writes as many as it has biases, in any shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Kind {
     /// The deployed trigger's input scaling, element by element: d = `difference`(x - o), y = out(d >> s).
     ///
-    /// The shift is that of the headers on a number of format `difference`: for s >= 0 the s lowest bits are lost (towards minus infinity) before
-    /// out rounds; for s < 0 the bits above the width are lost.
+    /// The shift is that of the headers on a number of format `difference`: for s >= 0 the s lowest bits are lost
+    /// (towards minus infinity) before out rounds; for s < 0 the bits above the width are lost, whatever the overflow
+    /// mode. A `difference` of `AP_SAT_SYM` with s < 0 is refused: the shift could give the value that it excludes.
     Scale {
         /// o, one an element.
         offsets: Vec<i64>,
@@ -144,7 +150,7 @@ pub enum Kind {
     },
     /// y_i = x_i > 0 ? out(min(x_i, maximum)) : 0.
     Relu {
-        /// A whole number; absent: no maximum.
+        /// A whole number, at most 2^31 - 1; absent: no maximum.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         maximum: Option<u32>,
     },
@@ -159,6 +165,9 @@ pub enum Kind {
     Requantise {},
     /// An activation by table, as hls4ml's tanh and sigmoid: n = x_i `size` / `range` towards zero, + `offset`, kept
     /// within 0 ... size - 1; y_i = out(`table`[n]). `size` is the number of entries.
+    ///
+    /// As in C++, n is a 32-bit integer and wraps at 2^31, both before and after `offset` is added. Where x has no bits
+    /// after the binary point (W < I), the quotient is a multiple of x's step: cut towards zero to that.
     Table {
         /// Width of the interval of x that the table spans.
         range: u32,
@@ -177,7 +186,7 @@ pub enum Kind {
     Multiply {},
     /// y_i = out(|x_i|).
     Absolute {},
-    /// The sum of a tensor's elements, assigned to A = `accumulator` at each addition; y = out(that).
+    /// The sum of a tensor's elements, assigned to A = `accumulator` at each addition, y = out(that): one element.
     ///
     /// L1 distance: subtract, absolute, sum. Squared L2 distance and sum of squares: multiply a tensor by itself, sum.
     Sum {
@@ -186,7 +195,7 @@ pub enum Kind {
         /// Order of the additions.
         order: SumOrder,
     },
-    /// a = 0; for i in order: a = A(a + A(x_i z_i)); y = out(a), with A = `accumulator`.
+    /// a = 0; for i in order: a = A(a + A(x_i z_i)); y = out(a), with A = `accumulator`; both inputs may be the same.
     Dot {
         /// A.
         accumulator: Format,

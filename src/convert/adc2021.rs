@@ -7,9 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ConvertError;
+use super::batches::{Batches, Constants};
 use super::hdf5::{FloatRows, Hdf5File};
-use crate::event::{L1_OBJECTS, L1_PLACES, L1Event};
+use super::provenance::source_of;
+use super::{Conversion, ConvertError, Converted, ConvertedInput};
+use crate::event::{Encoding, L1_OBJECTS, L1_PLACES, L1Event, encode_l1};
 
 const PARTICLES: &str = "Particles";
 const NAMES: &str = "Particles_Names";
@@ -102,6 +104,37 @@ impl Adc2021 {
             found: "neither".to_owned(),
         })
     }
+}
+
+/// Converts `files` into the output of `conversion`, in the encoding `l1_57`.
+pub(super) fn convert(
+    conversion: &Conversion,
+    files: Vec<Adc2021>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Converted, ConvertError> {
+    let mut batches = begin_output(conversion, &files)?;
+    let mut inputs = Vec::with_capacity(files.len());
+    let mut done = 0;
+    for mut file in files {
+        let mut input = ConvertedInput::new(&file.path);
+        while file.next_block(|objects| {
+            input.count(batches.push(|inputs, _| encode_l1(objects, inputs))?);
+            input.check_countable(&conversion.units)
+        })? {
+            progress(done + input.events);
+        }
+        done += input.events;
+        inputs.push(input);
+    }
+    let saturated = batches.finish()?;
+    Ok(Converted { encoding: Encoding::L1x57, inputs, saturated })
+}
+
+fn begin_output(conversion: &Conversion, files: &[Adc2021]) -> Result<Batches<Constants>, ConvertError> {
+    let provenance =
+        files.iter().map(|file| source_of(&file.path, file.events())).collect::<Result<_, _>>()?;
+    let constants = Constants::new(conversion.label, conversion.process.as_deref());
+    conversion.begin(Encoding::L1x57, provenance, constants)
 }
 
 /// Class code of each of the 19 places: 1 MET, 2 e/gamma, 3 muon, 4 jet.

@@ -5,6 +5,8 @@
 
 mod adc2021;
 mod batches;
+mod choice;
+mod darkmachines;
 mod error;
 mod hdf5;
 mod provenance;
@@ -12,24 +14,62 @@ mod provenance;
 use std::path::{Path, PathBuf};
 
 use self::adc2021::Adc2021;
-use self::batches::{Batches, Constants};
+use self::batches::{Batches, MoreColumns};
+pub use self::choice::EncodingChoice;
+use self::darkmachines::TextFile;
+pub use self::darkmachines::{BadLine, LineCounts, LineFault, Selection};
 pub use self::error::ConvertError;
-use self::provenance::source_of;
-use crate::event::{Encoding, EventSchema, EventWriter};
+use crate::event::{Encoding, EventSchema, EventWriter, HardwareUnits, Source, UnitsError};
 
 /// Layout of the source files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SourceLayout {
     /// HDF5 of the ADC2021 40 MHz data set (arXiv:2107.02157): `Particles` [N, 19, 4].
     Adc2021,
+    /// Text lines of the Dark Machines challenge (arXiv:2105.14027): `event ID; process ID; event weight; MET; METphi;
+    /// obj,E,pt,eta,phi; ...`, MeV and rad.
+    #[value(name = "darkmachines")]
+    DarkMachines,
 }
 
-impl SourceLayout {
-    /// The encoding that keeps everything the layout has.
-    #[must_use]
-    pub fn default_encoding(self) -> Encoding {
+/// What happens at a line that is no event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnError {
+    /// The conversion fails, and names the line.
+    #[default]
+    Fail,
+    /// The line is left out and counted.
+    Skip,
+}
+
+/// How text lines are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineOptions {
+    /// Only events that pass are converted.
+    pub selection: Option<Selection>,
+    /// What happens at a line that is no event.
+    pub on_error: OnError,
+}
+
+/// What the numbers of a table are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UnitsChoice {
+    /// Physical values, f32.
+    #[default]
+    Physical,
+    /// Hardware integers in the units of the CMS global trigger ([`HardwareUnits::cms`]).
+    Cms,
+    /// Hardware integers in the units of a file ([`HardwareUnits::load`]).
+    File(PathBuf),
+}
+
+impl UnitsChoice {
+    /// The units of the inputs of `encoding`; none for physical values.
+    fn of(&self, encoding: Encoding) -> Result<Option<HardwareUnits>, UnitsError> {
         match self {
-            Self::Adc2021 => Encoding::L1x57,
+            Self::Physical => Ok(None),
+            Self::Cms => Ok(Some(HardwareUnits::cms(encoding))),
+            Self::File(path) => HardwareUnits::load(path, &encoding.features()).map(Some),
         }
     }
 }
@@ -41,13 +81,17 @@ pub struct Conversion {
     pub inputs: Vec<PathBuf>,
     /// Their layout.
     pub layout: SourceLayout,
+    /// For layouts of text lines.
+    pub lines: LineOptions,
     /// The event table to write.
     pub output: PathBuf,
     /// Function from physics objects to model inputs.
-    pub encoding: Encoding,
+    pub encoding: EncodingChoice,
+    /// What a value is worth.
+    pub units: UnitsChoice,
     /// Value of the `label` column (0 background, 1 signal); without it there is no such column.
     pub label: Option<u8>,
-    /// Value of the `process` column; without it there is no such column.
+    /// Value of the `process` column. Without it the column has what the source has, if anything.
     pub process: Option<String>,
     /// Whether an existing output is replaced.
     pub force: bool,
@@ -56,7 +100,33 @@ pub struct Conversion {
 /// A conversion whose inputs are open and whose layout is checked.
 pub struct ConversionPlan {
     conversion: Conversion,
-    sources: Vec<Adc2021>,
+    sources: Sources,
+}
+
+enum Sources {
+    Adc2021(Vec<Adc2021>),
+    DarkMachines(Vec<TextFile>),
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Events to convert.
+    Events(u64),
+    /// Bytes to read.
+    Bytes(u64),
+}
+
+/// What a conversion made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// The encoding of the table.
+    pub encoding: Encoding,
+    /// What became of each input, in order.
+    pub inputs: Vec<ConvertedInput>,
+    /// Values that did not fit a hardware integer and became its nearest end, by input of the encoding; empty for
+    /// physical values.
+    pub saturated: Vec<u64>,
 }
 
 /// What became of one input.
@@ -70,21 +140,61 @@ pub struct ConvertedInput {
     pub non_finite_events: u64,
     /// The first of these, counted from 0 in the file.
     pub first_non_finite: Option<u64>,
+    /// Events with more objects than the encoding has places for; the trailing ones are not among the inputs.
+    pub crowded_events: u64,
+    /// For layouts of text lines: what became of the lines.
+    pub lines: Option<LineCounts>,
 }
 
 impl Conversion {
     /// Opens and checks the inputs; nothing is written.
     ///
     /// # Errors
-    /// [`ConvertError`] when an input cannot be read or is not of the layout, or the output exists.
+    /// [`ConvertError`] when an input cannot be read or is not of the layout, the encoding needs other objects than
+    /// the layout has, or the output exists.
     pub fn plan(self) -> Result<ConversionPlan, ConvertError> {
+        self.check_encoding()?;
+        if let EncodingChoice::Exact(encoding) = self.encoding {
+            self.units.of(encoding)?;
+        }
         self.check_output()?;
+        let inputs = self.inputs.iter();
         let sources = match self.layout {
             SourceLayout::Adc2021 => {
-                self.inputs.iter().map(|path| Adc2021::open(path)).collect::<Result<_, _>>()?
+                Sources::Adc2021(inputs.map(|path| Adc2021::open(path)).collect::<Result<_, _>>()?)
+            }
+            SourceLayout::DarkMachines => {
+                Sources::DarkMachines(inputs.map(|path| TextFile::open(path)).collect::<Result<_, _>>()?)
             }
         };
         Ok(ConversionPlan { conversion: self, sources })
+    }
+
+    /// Begins the output, in the units that are asked for.
+    fn begin<C: MoreColumns>(
+        &self,
+        encoding: Encoding,
+        provenance: Vec<Source>,
+        columns: C,
+    ) -> Result<Batches<C>, ConvertError> {
+        let units = self.units.of(encoding)?;
+        let mut schema = EventSchema::of(encoding, provenance);
+        if let Some(units) = &units {
+            schema = schema.in_hardware_units(units);
+        }
+        let writer = EventWriter::create(&self.output, schema.to_arrow(columns.fields()))?;
+        Ok(Batches::new(writer, columns, encoding.k()).in_units(units))
+    }
+
+    fn check_encoding(&self) -> Result<(), ConvertError> {
+        match (self.layout, self.encoding) {
+            (SourceLayout::Adc2021, EncodingChoice::Exact(Encoding::L1x57))
+            | (SourceLayout::DarkMachines, EncodingChoice::Exact(Encoding::Objects(_)))
+            | (SourceLayout::DarkMachines, EncodingChoice::FitStatic) => Ok(()),
+            (layout, encoding) => {
+                Err(ConvertError::EncodingOfOtherSource { encoding: encoding.to_string(), layout })
+            }
+        }
     }
 
     fn check_output(&self) -> Result<(), ConvertError> {
@@ -100,44 +210,39 @@ impl Conversion {
 }
 
 impl ConversionPlan {
-    /// Events in all inputs.
+    /// How much there is to do.
     #[must_use]
-    pub fn events(&self) -> u64 {
-        self.sources.iter().map(Adc2021::events).sum()
+    pub fn work(&self) -> Work {
+        match &self.sources {
+            Sources::Adc2021(files) => Work::Events(files.iter().map(Adc2021::events).sum()),
+            Sources::DarkMachines(files) => Work::Bytes(files.iter().map(TextFile::work).sum()),
+        }
     }
 
-    /// Converts. `progress` is called with the number of events done so far, every few thousand of them.
+    /// Converts. `progress` is called every now and then with how much of the [`ConversionPlan::work`] is done.
     ///
     /// # Errors
     /// [`ConvertError`] when an input is damaged or the output cannot be written; then there is no output.
-    pub fn run(self, mut progress: impl FnMut(u64)) -> Result<Vec<ConvertedInput>, ConvertError> {
-        let Self { conversion, sources } = self;
-        let mut batches = begin_output(&conversion, &sources)?;
-        let mut converted = Vec::with_capacity(sources.len());
-        let mut done = 0;
-        for (path, mut source) in conversion.inputs.iter().zip(sources) {
-            let mut input = ConvertedInput {
-                path: path.clone(),
-                events: 0,
-                non_finite_events: 0,
-                first_non_finite: None,
-            };
-            while source.next_block(|objects| {
-                let inputs = batches.push(|inputs| conversion.encoding.encode(objects, inputs))?;
-                input.count(inputs);
-                Ok(())
-            })? {
-                progress(done + input.events);
-            }
-            done += input.events;
-            converted.push(input);
+    pub fn run(self, mut progress: impl FnMut(u64)) -> Result<Converted, ConvertError> {
+        match self.sources {
+            Sources::Adc2021(files) => adc2021::convert(&self.conversion, files, &mut progress),
+            Sources::DarkMachines(files) => darkmachines::convert(&self.conversion, &files, &mut progress),
         }
-        batches.finish()?;
-        Ok(converted)
     }
 }
 
 impl ConvertedInput {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            events: 0,
+            non_finite_events: 0,
+            first_non_finite: None,
+            crowded_events: 0,
+            lines: None,
+        }
+    }
+
     fn count(&mut self, inputs: &[f32]) {
         if !inputs.iter().all(|value| value.is_finite()) {
             self.non_finite_events += 1;
@@ -145,19 +250,23 @@ impl ConvertedInput {
         }
         self.events += 1;
     }
+
+    /// Hardware integers have no NaN and no infinity that could mark an event as invalid.
+    fn check_countable(&self, units: &UnitsChoice) -> Result<(), ConvertError> {
+        match self.first_non_finite.filter(|_| *units != UnitsChoice::Physical) {
+            None => Ok(()),
+            Some(row) => Err(ConvertError::NotFinite { path: self.path.clone(), row }),
+        }
+    }
 }
 
-fn begin_output(conversion: &Conversion, sources: &[Adc2021]) -> Result<Batches, ConvertError> {
-    let provenance = conversion
-        .inputs
-        .iter()
-        .zip(sources)
-        .map(|(path, source)| source_of(path, source.events()))
-        .collect::<Result<_, _>>()?;
-    let constants = Constants::new(conversion.label, conversion.process.as_deref());
-    let schema = EventSchema::of(conversion.encoding, provenance).to_arrow(constants.fields());
-    let writer = EventWriter::create(&conversion.output, schema)?;
-    Ok(Batches::new(writer, constants, conversion.encoding.k()))
+impl std::fmt::Display for SourceLayout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Adc2021 => "adc2021",
+            Self::DarkMachines => "darkmachines",
+        })
+    }
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -29,6 +29,17 @@ pub enum EventError {
         /// The reader's last words.
         reason: String,
     },
+    /// The file was cut while it was mapped.
+    #[error(
+        "{path}: became shorter than the {bytes} bytes it had when it was opened; events read since are not to be \
+         trusted; replace event files by renaming a complete one, never in place"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Its size when it was opened.
+        bytes: u64,
+    },
     /// Arrow refused a record batch or a dictionary.
     #[error("{path}: record batch {batch}: {source}")]
     Batch {

@@ -1,18 +1,53 @@
-//! Memory-mapping of event files: the one place of this module tree with `unsafe`.
+//! Memory-mapping of event files.
 
 use std::fs::File;
 use std::path::Path;
+
+use std::sync::Arc;
 
 use arrow_buffer::Buffer;
 use memmap2::Mmap;
 
 use super::EventError;
+use super::fault::Watch;
+
+/// A mapped file that is watched for missing pages.
+#[derive(Debug)]
+pub(super) struct WatchedMap {
+    // Dropped before the map, so that no slot names memory that is gone.
+    watch: Watch,
+    map: Mmap,
+    file: File,
+}
+
+impl WatchedMap {
+    /// Whether every page that was read was there: a page that is not reads as zeros. One load; it does not see
+    /// the zeros between the end of a cut file and the end of its last page.
+    pub(super) fn has_its_pages(&self) -> bool {
+        self.watch.is_intact()
+    }
+
+    /// Whether every page that was read was there and the file is still as long as it was. Asks the system.
+    pub(super) fn is_intact(&self) -> bool {
+        let still = |bytes: u64| bytes >= self.map.len() as u64;
+        self.has_its_pages() && self.file.metadata().is_ok_and(|metadata| still(metadata.len()))
+    }
+}
+
+/// Lets Arrow own a share of the map.
+struct Share(Arc<WatchedMap>);
+
+impl AsRef<[u8]> for Share {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.map
+    }
+}
 
 /// Maps `path` read-only and hands the map to Arrow as a buffer that keeps it alive.
 ///
 /// # Errors
 /// [`EventError::Io`] when the file cannot be opened or mapped, [`EventError::Format`] when it is empty.
-pub(super) fn map_file(path: &Path) -> Result<Buffer, EventError> {
+pub(super) fn map_file(path: &Path) -> Result<(Arc<WatchedMap>, Buffer), EventError> {
     let io = |source| EventError::Io { path: path.to_owned(), source };
     // Before it is opened: opening a named pipe waits for somebody to write to it.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
@@ -28,13 +63,13 @@ pub(super) fn map_file(path: &Path) -> Result<Buffer, EventError> {
         });
     }
     // SAFETY: the map is read-only and lives as long as the returned buffer. What the type system
-    // cannot promise is that no other process truncates or rewrites the file meanwhile; event files
-    // are only ever created by rename of a complete file (see `durable`), so a writer of ours never
-    // changes a file in place, and the documentation of `EventTable::open` asks the same of others.
+    // cannot promise is that no other process rewrites the file meanwhile; event files are only ever
+    // created by rename of a complete file (see `durable`), so a writer of ours never changes a file in
+    // place, and the documentation of `EventTable::open` asks the same of others. A file that is cut is
+    // noticed: see `fault`.
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-    Ok(Buffer::from(bytes_of(map)))
-}
-
-fn bytes_of(map: Mmap) -> bytes::Bytes {
-    bytes::Bytes::from_owner(map)
+    let watch = Watch::new(map.as_ptr(), map.len()).map_err(io)?;
+    let map = Arc::new(WatchedMap { watch, map, file });
+    let buffer = Buffer::from(bytes::Bytes::from_owner(Share(Arc::clone(&map))));
+    Ok((map, buffer))
 }

@@ -7,19 +7,27 @@
 mod budget;
 mod encoding;
 mod error;
+mod fault;
 mod map;
+mod object;
 mod rows;
 pub mod schema;
 mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod units;
 mod writer;
 
-pub use encoding::{Encoding, L1_OBJECTS, L1_PLACES, L1Event, ObjectKind, UnknownEncoding};
+pub use encoding::{
+    DynamicBlocks, Encoding, InputMeaning, L1_OBJECTS, L1_PLACES, L1Event, MAX_PLACES, ObjectEncoder,
+    ObjectEncoding, ObjectKind, Places, Quantity, UnknownEncoding, encode_l1,
+};
 pub use error::EventError;
+pub use object::{CollisionEvent, ObjectSymbol, PhysicsObject};
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};
 pub use stats::{ColumnCount, FeatureStats, TableStats};
 pub use table::{EventTable, TableBatch};
+pub use units::{HardwareUnit, HardwareUnits, UnitsError};
 pub use writer::{BATCH_ROWS, EventWriter};

@@ -1,12 +1,13 @@
 //! Columns and metadata of the event table: the contract that pyarrow, polars and awkward users see.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::{ElementType, Encoding, EventError};
+use super::{ElementType, Encoding, EventError, HardwareUnit, HardwareUnits, ObjectSymbol};
 
 /// Version of the event table's contract that this build writes and reads.
 pub const SCHEMA_VERSION: &str = "1";
@@ -31,13 +32,23 @@ pub const LABEL: &str = "label";
 pub const PROCESS: &str = "process";
 /// `weight`, f32, optional: event weight.
 pub const WEIGHT: &str = "weight";
+/// `met`, f32, optional: missing transverse momentum in GeV.
+pub const MET: &str = "met";
+/// `met_phi`, f32, optional: its azimuth in rad.
+pub const MET_PHI: &str = "met_phi";
+/// `objects`, list of structs, optional: the physics objects from which the inputs were made.
+pub const OBJECTS: &str = "objects";
+/// `source_event_id`, u64, optional: the number that the source gave to the event.
+pub const SOURCE_EVENT_ID: &str = "source_event_id";
+/// Metadata key of the field `kind` of an object: JSON, the symbol of each kind from 0 on.
+pub const KEY_KINDS: &str = "trigsieve.kinds";
 
 /// Name and unit of one input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feature {
     /// For example `jet3_pt`.
     pub name: String,
-    /// `GeV`, `rad`, or empty for a pure number.
+    /// `GeV`, `rad`, or empty for a pure number; of hardware integers a [`HardwareUnit`], such as `0.5 GeV`.
     pub unit: String,
 }
 
@@ -75,12 +86,30 @@ impl EventSchema {
     #[must_use]
     pub fn of(encoding: Encoding, sources: Vec<Source>) -> Self {
         Self {
-            encoding: encoding.name().to_owned(),
+            encoding: encoding.name(),
             k: encoding.k(),
             element: ElementType::F32,
             features: encoding.features(),
             sources,
         }
+    }
+
+    /// The same events, counted in hardware integers.
+    #[must_use]
+    pub fn in_hardware_units(mut self, units: &HardwareUnits) -> Self {
+        self.element = ElementType::I16;
+        for (feature, unit) in self.features.iter_mut().zip(units.units()) {
+            feature.unit = unit.to_string();
+        }
+        self
+    }
+
+    /// What a count of each input is worth, where the inputs are hardware integers and the schema says so.
+    pub fn hardware_units(&self) -> impl Iterator<Item = (&str, Option<HardwareUnit>)> {
+        let integers = self.element == ElementType::I16;
+        self.features
+            .iter()
+            .map(move |feature| (&*feature.name, feature.unit.parse().ok().filter(|_| integers)))
     }
 
     /// Reads and checks the contract's part of an Arrow schema; `path` is for the error message.
@@ -130,7 +159,7 @@ impl EventSchema {
             (KEY_FEATURES.to_owned(), json(serde_json::to_string(&self.features))),
             (KEY_SOURCE.to_owned(), json(serde_json::to_string(&self.sources))),
         ];
-        Arc::new(Schema::new_with_metadata(fields, std::collections::HashMap::from(metadata)))
+        Arc::new(Schema::new_with_metadata(fields, HashMap::from(metadata)))
     }
 }
 
@@ -144,6 +173,39 @@ pub fn label_field() -> Field {
 #[must_use]
 pub fn process_field() -> Field {
     Field::new(PROCESS, DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), false)
+}
+
+/// The field of an optional column of f32.
+#[must_use]
+pub fn float_field(name: &str) -> Field {
+    Field::new(name, DataType::Float32, false)
+}
+
+/// The optional `source_event_id` column's field.
+#[must_use]
+pub fn source_event_id_field() -> Field {
+    Field::new(SOURCE_EVENT_ID, DataType::UInt64, false)
+}
+
+/// The optional `objects` column's field.
+#[must_use]
+pub fn objects_field() -> Field {
+    Field::new(OBJECTS, DataType::List(Arc::new(object_item_field())), false)
+}
+
+/// The field of one object in the list.
+#[must_use]
+pub fn object_item_field() -> Field {
+    Field::new("item", DataType::Struct(object_fields()), false)
+}
+
+/// What an object has: `kind` (u8, the [`ObjectSymbol::code`]), `pt` and `energy` (f32, GeV), `eta` and `phi` (f32, rad).
+#[must_use]
+pub fn object_fields() -> Fields {
+    let kinds = serde_json::to_string(&ObjectSymbol::ALL.map(ObjectSymbol::symbol)).unwrap_or_default();
+    let metadata = HashMap::from([(KEY_KINDS.to_owned(), kinds)]);
+    let kind = Field::new("kind", DataType::UInt8, false).with_metadata(metadata);
+    [kind].into_iter().chain(["pt", "eta", "phi", "energy"].map(float_field)).collect()
 }
 
 fn check_version(schema: &Schema, path: &Path) -> Result<(), EventError> {

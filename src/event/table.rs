@@ -11,7 +11,7 @@ use arrow_ipc::{Block, Footer, root_as_footer};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use super::budget::DecodeBudget;
-use super::map::map_file;
+use super::map::{WatchedMap, map_file};
 use super::schema::{BUNCH_CROSSING, EVENT_ID, EventSchema, INPUTS};
 use super::{ElementType, EventError, Rows, Values};
 use crate::contain::contain;
@@ -30,6 +30,7 @@ pub struct EventTable {
     rows: u64,
     bytes: u64,
     zero_copy: bool,
+    watched: Arc<WatchedMap>,
     map: Buffer,
 }
 
@@ -52,7 +53,8 @@ impl EventTable {
     /// Maps `path` and checks it against the contract. A compressed or misaligned file is decoded into memory
     /// instead, and [`EventTable::is_zero_copy`] says so.
     ///
-    /// The file must not be changed in place while the table lives.
+    /// The file must not be changed in place while the table lives. Where it is cut nevertheless, missing rows read
+    /// as zeros, and [`EventTable::check_intact`] says so.
     ///
     /// # Errors
     /// [`EventError`], with the file and where in it.
@@ -64,7 +66,7 @@ impl EventTable {
     /// [`EventTable::open`], which may panic inside Arrow where a file's message headers are damaged: the
     /// decoder slices and unwraps by them.
     fn open_trusting(path: &Path) -> Result<Self, EventError> {
-        let file = map_file(path)?;
+        let (watched, file) = map_file(path)?;
         let footer_bytes = footer_slice(&file, path)?;
         let footer = root_as_footer(&footer_bytes).map_err(|error| EventError::Format {
             path: path.to_owned(),
@@ -91,9 +93,11 @@ impl EventTable {
             rows,
             bytes: file.len() as u64,
             zero_copy,
+            watched,
             map: file,
         };
         table.note_copies();
+        table.check_intact()?;
         Ok(table)
     }
 
@@ -135,6 +139,31 @@ impl EventTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// Whether every row read so far was in the file. To be asked after rows were read and before what was made of
+    /// them is let out; it asks the system for the file's length.
+    ///
+    /// # Errors
+    /// [`EventError::Truncated`] when the file was cut while it was mapped.
+    pub fn check_intact(&self) -> Result<(), EventError> {
+        self.intact_or_truncated(self.watched.is_intact())
+    }
+
+    /// [`EventTable::check_intact`] for the hot loop: one load. A file that was cut by less than a page can pass here
+    /// and fail there.
+    ///
+    /// # Errors
+    /// [`EventError::Truncated`] when a page of the map was read that the file no longer has.
+    pub fn check_pages(&self) -> Result<(), EventError> {
+        self.intact_or_truncated(self.watched.has_its_pages())
+    }
+
+    fn intact_or_truncated(&self, intact: bool) -> Result<(), EventError> {
+        if intact {
+            return Ok(());
+        }
+        Err(EventError::Truncated { path: self.path.clone(), bytes: self.bytes })
     }
 
     /// Size of the file in bytes.
@@ -179,6 +208,25 @@ impl EventTable {
         }
         if self.schema.k != k {
             return Err(mismatch("the number of inputs K", self.schema.k.to_string(), k.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Checks that hardware integers count in `steps`, those of `other`. A table of physical values fits always, and so
+    /// does an input whose unit the table does not say.
+    ///
+    /// # Errors
+    /// [`EventError::Mismatch`], with the first input that differs and both sides' units.
+    pub fn expect_steps(&self, other: &str, steps: &[f64]) -> Result<(), EventError> {
+        for ((name, unit), step) in self.schema.hardware_units().zip(steps) {
+            let Some(unit) = unit.filter(|unit| !unit.is_step(*step)) else { continue };
+            return Err(EventError::Mismatch {
+                path: self.path.clone(),
+                what: "the hardware unit",
+                found: format!("`{unit}` for `{name}`"),
+                other: other.to_owned(),
+                expected: format!("steps of {step}"),
+            });
         }
         Ok(())
     }

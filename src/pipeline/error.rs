@@ -12,6 +12,14 @@ pub enum PipelineError {
         /// The scorer's error.
         source: ScoreError,
     },
+    /// A file of events changed under the run.
+    #[error("worker {worker}: {source}")]
+    Source {
+        /// Which worker.
+        worker: usize,
+        /// The file's error.
+        source: EventError,
+    },
     /// The sink could not keep accepted events.
     #[error(transparent)]
     Sink(#[from] EventError),

@@ -152,6 +152,9 @@ pub fn replay(
         }
         outcome.wall = start.get().elapsed();
         outcome.interrupted = stop.was_interrupted();
+        if let Err(error) = set.check_all_intact() {
+            stop.fail(PipelineError::Sink(error));
+        }
         outcome.error = stop.take_error();
         Ok(outcome)
     })

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use super::Device;
-use crate::event::ElementType;
-use crate::model::ModelError;
+use crate::event::{ElementType, EventError};
+use crate::model::{ModelError, Precision};
 
 /// Why a scorer could not be made or could not score.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum ScoreError {
     /// The bundle is bad.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The events changed while they were scored.
+    #[error(transparent)]
+    Events(#[from] EventError),
     /// ONNX Runtime's library could not be found or loaded.
     #[error("ONNX Runtime: {reason}")]
     Runtime {
@@ -23,6 +26,16 @@ pub enum ScoreError {
         device: Device,
         /// The provider's own reason.
         reason: String,
+    },
+    /// The engine has no such precision.
+    #[error(
+        "the {engine} engine does not run the precision {precision}: fixed.json needs --engine fixed, and nothing else does"
+    )]
+    Precision {
+        /// The engine.
+        engine: &'static str,
+        /// What was asked for.
+        precision: Precision,
     },
     /// The engine refused the graph.
     #[error("{path}: {engine} cannot run it: {reason}")]

@@ -8,7 +8,7 @@ const BATCH: usize = 4096;
 /// the network makes of it: a ReLU can turn a NaN into a number that looks like an answer.
 ///
 /// # Errors
-/// As [`Scorer::score`].
+/// As [`Scorer::score`]; [`ScoreError::Events`] when the file was cut meanwhile.
 pub fn score_table(table: &EventTable, scorer: &mut dyn Scorer) -> Result<Vec<f32>, ScoreError> {
     score_table_with(table, scorer, &mut |_| {})
 }
@@ -16,7 +16,7 @@ pub fn score_table(table: &EventTable, scorer: &mut dyn Scorer) -> Result<Vec<f3
 /// [`score_table`], telling `progress` how many events are done after each batch.
 ///
 /// # Errors
-/// As [`Scorer::score`].
+/// As [`Scorer::score`]; [`ScoreError::Events`] when the file was cut meanwhile.
 pub fn score_table_with(
     table: &EventTable,
     scorer: &mut dyn Scorer,
@@ -34,6 +34,7 @@ pub fn score_table_with(
             progress(scores.len() as u64);
         }
     }
+    table.check_intact()?;
     Ok(scores)
 }
 

@@ -97,6 +97,7 @@ impl<'a> TaggedEvents<'a> {
             return Ok(());
         }
         let batch = self.batch().map_err(arrow_error)?;
+        self.set.check_all_intact()?;
         self.writer.write(&batch)?;
         self.written += batch.num_rows() as u64;
         self.pending.places.clear();

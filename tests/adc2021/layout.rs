@@ -1,6 +1,7 @@
 //! Sound files, and sound HDF5 of another layout.
 
 use hdf5_pure::FileBuilder;
+use trigsieve::convert::Work;
 use trigsieve::event::{BATCH_ROWS, EventTable};
 use trigsieve::model::sha256_hex;
 
@@ -35,7 +36,7 @@ fn events_are_numbered_over_all_inputs() {
     (conversion.label, conversion.process) = (Some(1), Some("A_to_4l".to_owned()));
     let plan = conversion.plan().unwrap();
     let events = (BATCH_ROWS + 15) as u64;
-    assert_eq!(plan.events(), events);
+    assert_eq!(plan.work(), Work::Events(events));
     let mut last = 0;
     plan.run(|done| {
         assert!(done > last, "progress goes back");

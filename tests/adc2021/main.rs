@@ -4,11 +4,14 @@ mod damage;
 mod fixture;
 mod layout;
 mod memory;
+mod units;
 
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use trigsieve::convert::{Conversion, ConvertError, ConvertedInput, SourceLayout};
+use trigsieve::convert::{
+    Conversion, ConvertError, ConvertedInput, EncodingChoice, LineOptions, SourceLayout, UnitsChoice,
+};
 use trigsieve::event::{Encoding, EventTable, Values};
 
 /// A folder for the inputs and the output of a test.
@@ -36,7 +39,9 @@ impl Scratch {
             inputs: inputs.to_vec(),
             layout: SourceLayout::Adc2021,
             output: self.output(),
-            encoding: Encoding::L1x57,
+            lines: LineOptions::default(),
+            encoding: EncodingChoice::Exact(Encoding::L1x57),
+            units: UnitsChoice::Physical,
             label: None,
             process: None,
             force: false,
@@ -45,7 +50,7 @@ impl Scratch {
 
     fn convert(&self, bytes: &[u8]) -> Result<Vec<ConvertedInput>, ConvertError> {
         let input = self.input("source.h5", bytes);
-        self.conversion(&[input]).plan()?.run(|_| ())
+        Ok(self.conversion(&[input]).plan()?.run(|_| ())?.inputs)
     }
 
     /// Converts a file that must be refused, and gives the message.

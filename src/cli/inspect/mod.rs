@@ -2,6 +2,7 @@
 
 mod events;
 mod model;
+mod program;
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,11 @@ trait Report: Serialize {
 /// Runs the command.
 pub fn run(args: InspectArgs, _context: Context) -> anyhow::Result<()> {
     match Target::of(&args.target)? {
-        Target::Events(table) => print(&events::EventsReport::of(&table), args.json),
+        Target::Events(table) => {
+            let report = events::EventsReport::of(&table);
+            table.check_intact()?;
+            print(&report, args.json)
+        }
         Target::Model(bundle) => {
             let report = model::ModelReport::of(&bundle);
             print(&report, args.json)?;
