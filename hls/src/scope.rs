@@ -287,6 +287,9 @@ fn with_value<'s, 'p>(found: &'s Vec<Variable<'p>>) -> Option<&'s Variable<'p>> 
     found.iter().find(|one| one.value.is_some()).or_else(|| found.first())
 }
 
+/// Longest array, of weights too.
+const MAX_LENGTH: usize = 1 << 22;
+
 /// Longest chain of bases.
 const MAX_BASES: usize = 16;
 
@@ -316,7 +319,7 @@ impl<'s, 'p> Names<'s, 'p> {
             length = usize::try_from(one)
                 .ok()
                 .and_then(|one| length.checked_mul(one))
-                .filter(|length| *length <= 1 << 28)
+                .filter(|length| *length <= MAX_LENGTH)
                 .ok_or_else(|| Trouble::at(variable.at, "this length is no length"))?;
         }
         Ok(length)
