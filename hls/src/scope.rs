@@ -77,7 +77,7 @@ impl<'t, 'p> Reader<'t, 'p> {
             let was_template = std::mem::take(&mut is_template);
             match token.text {
                 "namespace" => self.namespace(),
-                "using" => self.using(scope, was_template)?,
+                "using" => self.using(scope)?,
                 "typedef" => self.typedef(scope)?,
                 "template" => {
                     self.next = self.after_partner(self.next + 1)?;
@@ -134,12 +134,11 @@ impl<'t, 'p> Reader<'t, 'p> {
         self.statement().map(|_| ())
     }
 
-    fn using(&mut self, scope: &mut Scope<'p>, is_template: bool) -> Result<()> {
+    fn using(&mut self, scope: &mut Scope<'p>) -> Result<()> {
         let words = self.statement()?;
         if let [_, name, equals, meaning @ ..] = words
             && equals.is("=")
         {
-            let _ = is_template;
             scope.aliases.entry(name.text).or_default().push(Alias { meaning: meaning.to_vec() });
         }
         Ok(())
