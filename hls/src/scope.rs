@@ -77,7 +77,7 @@ impl<'t, 'p> Reader<'t, 'p> {
             let was_template = std::mem::take(&mut is_template);
             match token.text {
                 "namespace" => self.namespace(),
-                "using" => self.using(scope, was_template)?,
+                "using" => self.using(scope)?,
                 "typedef" => self.typedef(scope)?,
                 "template" => {
                     self.next = self.after_partner(self.next + 1)?;
@@ -134,12 +134,11 @@ impl<'t, 'p> Reader<'t, 'p> {
         self.statement().map(|_| ())
     }
 
-    fn using(&mut self, scope: &mut Scope<'p>, is_template: bool) -> Result<()> {
+    fn using(&mut self, scope: &mut Scope<'p>) -> Result<()> {
         let words = self.statement()?;
         if let [_, name, equals, meaning @ ..] = words
             && equals.is("=")
         {
-            let _ = is_template;
             scope.aliases.entry(name.text).or_default().push(Alias { meaning: meaning.to_vec() });
         }
         Ok(())
@@ -287,6 +286,9 @@ fn with_value<'s, 'p>(found: &'s Vec<Variable<'p>>) -> Option<&'s Variable<'p>> 
     found.iter().find(|one| one.value.is_some()).or_else(|| found.first())
 }
 
+/// Longest array, of weights too.
+const MAX_LENGTH: usize = 1 << 22;
+
 /// Longest chain of bases.
 const MAX_BASES: usize = 16;
 
@@ -316,7 +318,7 @@ impl<'s, 'p> Names<'s, 'p> {
             length = usize::try_from(one)
                 .ok()
                 .and_then(|one| length.checked_mul(one))
-                .filter(|length| *length <= 1 << 28)
+                .filter(|length| *length <= MAX_LENGTH)
                 .ok_or_else(|| Trouble::at(variable.at, "this length is no length"))?;
         }
         Ok(length)

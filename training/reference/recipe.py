@@ -8,7 +8,8 @@ FAMILIES = {
     "vae": ("mu2", "standardise", False),
     "deep_svdd": ("distance", "standardise", False),
 }
-NETWORK_KEYS = {"family", "hidden", "activation", "latent", "beta", "decoder_hidden", "output_dimension", "target", "bias"}
+NETWORK_KEYS = {"family", "hidden", "activation", "latent", "beta", "decoder_hidden", "log_variance_limit"}
+NETWORK_KEYS |= {"output_dimension", "target", "bias", "loss"}
 
 
 class Recipe:
@@ -25,6 +26,7 @@ class Recipe:
         self.family = self.network["family"]
         self._require("network.family", self.family, FAMILIES)
         self._require("network.activation", self.network.get("activation", "relu"), ["relu"])
+        self._require("network.loss", self.network.get("loss", "mse"), ["mse"])
         self._known("network", self.network, NETWORK_KEYS)
         self._preprocessing(dict(self.text.get("preprocessing", {})))
         self._score(dict(self.text.get("score", {})))

@@ -79,6 +79,7 @@ class Vae:
     def __init__(self, recipe, inputs):
         network = recipe.network
         self.latent, self.beta = network["latent"], network["beta"]
+        self.limit = network.get("log_variance_limit", 10.0)
         hidden = network["hidden"]
         self.encoder = [inputs, *hidden, 2 * self.latent]
         self.decoder = [self.latent, *network.get("decoder_hidden", hidden[::-1]), inputs]
@@ -88,6 +89,8 @@ class Vae:
 
     def loss(self, stacks, network_inputs, truth, weights, key):
         mu, log_variance = jnp.split(dense(stacks[0], network_inputs), 2, axis=1)
+        # A rare object is hundreds of standard deviations off: the exponential of an untrained output would overflow.
+        log_variance = jnp.clip(log_variance, -self.limit, self.limit)
         noise = 0.0 if key is None else jnp.exp(0.5 * log_variance) * jax.random.normal(key, mu.shape)
         errors = (jnp.square(dense(stacks[1], mu + noise) - truth) * weights).sum(1)
         divergence = 0.5 * (jnp.square(mu) + jnp.exp(log_variance) - 1 - log_variance).sum(1)

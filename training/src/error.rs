@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use trigsieve::evaluate::EvaluateError;
 use trigsieve::event::EventError;
 use trigsieve::model::ModelError;
-use trigsieve::score::ScoreError;
+use trigsieve::score::{Device, ScoreError};
 
 /// Why a training did not end in a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +145,12 @@ pub enum TrainError {
     /// The metrics for the card could not be measured.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A device that this build cannot train on.
+    #[error("cannot train on {device}: this program was built without the feature `cuda`; use --device cpu")]
+    Device {
+        /// The device.
+        device: Device,
+    },
     /// burn refused a setting or could not hand back a tensor.
     #[error("burn: {0}")]
     Burn(String),

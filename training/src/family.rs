@@ -142,6 +142,7 @@ impl Task {
         let activation = vae.body.activation;
         let outputs = parameters.stack(0).forward(batch.inputs.clone(), activation);
         let [mu, log_variance] = halves(outputs);
+        let log_variance = log_variance.clamp(-vae.log_variance_limit, vae.log_variance_limit);
         let latent = match &batch.noise {
             // The reparameterisation of arXiv:1312.6114, section 2.4.
             Some(noise) => mu.clone() + log_variance.clone().mul_scalar(0.5).exp() * noise.clone(),
@@ -197,7 +198,16 @@ impl Task {
                 (for_head(network, head, svdd.output_dimension), head)
             }
         };
-        Ok(Member { network, head, factor: 1.0 })
+        let log_variance_limit = self.log_variance_limit();
+        Ok(Member { network, head, log_variance_limit, factor: 1.0 })
+    }
+
+    fn log_variance_limit(&self) -> f32 {
+        match &self.objective {
+            Objective::Autoencoder(_) => 0.0,
+            Objective::Vae(vae) => vae.log_variance_limit as f32,
+            Objective::DeepSvdd(svdd) => svdd.log_variance_limit as f32,
+        }
     }
 }
 
@@ -245,7 +255,8 @@ fn svdd_losses(svdd: &Svdd, outputs: Tensor<2>) -> Tensor<1> {
         }
         SvddLoss::Kl => {
             let [mu, log_sigma] = halves(outputs);
-            divergence(mu.sub_scalar(svdd.target), log_sigma.mul_scalar(2.0))
+            let limit = svdd.log_variance_limit;
+            divergence(mu.sub_scalar(svdd.target), log_sigma.mul_scalar(2.0).clamp(-limit, limit))
         }
     }
 }

@@ -14,6 +14,7 @@ mod card;
 pub mod checkpoint;
 pub mod combination;
 pub mod data;
+pub mod device;
 mod error;
 pub mod evaluation;
 pub mod family;
@@ -31,9 +32,9 @@ pub mod threshold;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trigsieve::model::{Card, MemberCard, Precision};
+use trigsieve::score::Device;
 
 pub use bundle::Output;
 pub use checkpoint::Interval;
@@ -43,6 +44,7 @@ pub use recipe::RecipeFile;
 use bundle::Contents;
 use checkpoint::{Checkpoint, Checkpoints, Finished, Numbers};
 use data::Split;
+use device::Devices;
 use evaluation::EvaluationFiles;
 use family::{Objective, Task};
 use fit::{Fitted, Setting, fit};
@@ -76,6 +78,8 @@ pub struct Options<'a> {
     pub resume: bool,
     /// Files for the card's metrics instead of the recipe's; as they are, not below the data folder.
     pub evaluation: Option<Evaluation>,
+    /// Where to compute.
+    pub device: Device,
     /// Steps done.
     pub progress: &'a ProgressBar,
 }
@@ -136,7 +140,9 @@ pub fn train_networks(
     if options.resume && resume.is_none() {
         tracing::info!("{}: no checkpoint; starting anew", checkpoints.path().display());
     }
-    let mut networks = Networks { file, split, preprocessing: &preprocessing, tasks: &tasks, checkpoints };
+    let devices = Devices::new(options.device)?;
+    let mut networks =
+        Networks { file, split, preprocessing: &preprocessing, tasks: &tasks, devices, checkpoints };
     let networks = networks.fit(resume, options.progress)?;
     options.progress.finish_and_clear();
     let model = assemble(recipe, preprocessing, &tasks, &networks, split)?;
@@ -171,6 +177,7 @@ struct Networks<'a> {
     split: &'a Split,
     preprocessing: &'a Preprocessing,
     tasks: &'a [Task],
+    devices: Devices,
     checkpoints: Checkpoints,
 }
 
@@ -191,6 +198,7 @@ impl Networks<'_> {
                 task,
                 preprocessing: self.preprocessing,
                 split: self.split,
+                devices: &self.devices,
                 member: index as u64,
                 progress,
             };
@@ -219,7 +227,7 @@ impl Networks<'_> {
     fn restore(&self, finished: &[Finished]) -> Result<Vec<Fitted>, TrainError> {
         let network = |(finished, task): (&Finished, &Task)| {
             let numbers = finished.parameters.unpack();
-            let parameters = Parameters::from_numbers(&task.shapes(), numbers, &Device::flex());
+            let parameters = Parameters::from_numbers(&task.shapes(), numbers, &self.devices.plain);
             let what = || TrainError::CheckpointContent { what: "finished network".to_owned() };
             let parameters = parameters.ok_or_else(what)?;
             Ok(Fitted { parameters, record: finished.record, events: 0, seconds: 0.0 })

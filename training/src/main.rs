@@ -9,6 +9,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use trigsieve::score::Device;
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Interval, Options, Outcome, Output, RecipeFile, train};
 
@@ -40,6 +41,9 @@ struct Arguments {
     /// Event tables of signals for the metrics on the card, instead of the recipe's.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "evaluate_background")]
     evaluate_signal: Vec<PathBuf>,
+    /// Where to train: cpu, cuda or cuda:N. CUDA needs a build with the cargo feature of this name.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
     /// Say nothing but errors, and show no progress bar.
     #[arg(short, long)]
     quiet: bool,
@@ -71,6 +75,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         checkpoint_every: arguments.checkpoint_every,
         resume: arguments.resume,
         evaluation,
+        device: arguments.device,
         progress: &progress,
     };
     let outcome =

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use trigsieve::event::{Encoding, EventSchema, EventWriter};
+use trigsieve::score::Device;
 use trigsieve_train::data::{self, Split};
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Options, Outcome, Output, RecipeFile, TrainError, Trained, train, train_networks};
@@ -215,6 +216,7 @@ impl Workbench {
             checkpoint_every: None,
             resume: false,
             evaluation: None,
+            device: Device::Cpu,
             progress: &indicatif::ProgressBar::hidden(),
         })
     }
