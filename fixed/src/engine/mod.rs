@@ -2,6 +2,7 @@
 
 mod dense;
 mod operation;
+mod peak;
 mod plan;
 mod scale;
 mod simd;
@@ -16,6 +17,7 @@ use crate::{CheckedProgram, Input};
 use plan::Plan;
 use simd::Runner;
 
+pub use peak::Peak;
 pub use simd::{Simd, SimdError};
 
 /// A program laid out for an instruction set, with the memory of a block of events.

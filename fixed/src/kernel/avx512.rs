@@ -186,11 +186,11 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
                     let values = &block.hardware[(lane + event) * k..][first..k.min(first + 64)];
                     *row = self.scale_row(chunk, values);
                 }
-                for (v, plane) in self.transpose(rows).into_iter().zip(planes) {
+                for (v, plane) in self.transpose(&rows).iter().zip(planes) {
                     if let Some(plane) = plane {
                         let to = &mut output[*plane as usize + lane..][..16];
                         // SAFETY: `to` has room for 16 values.
-                        unsafe { self.store(to.as_mut_ptr(), v) };
+                        unsafe { self.store(to.as_mut_ptr(), *v) };
                     }
                 }
             }
@@ -233,9 +233,9 @@ impl<const VNNI: bool> Avx512<VNNI> {
 
     /// The transpose of 16 rows of 16 lanes.
     #[inline(always)]
-    fn transpose(self, rows: [__m512i; 16]) -> [__m512i; 16] {
-        let mut a = rows;
-        let mut b = rows;
+    fn transpose(self, rows: &[__m512i; 16]) -> [__m512i; 16] {
+        let mut a = *rows;
+        let mut b = *rows;
         for i in 0..8 {
             b[2 * i] = have!(_mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]));
             b[2 * i + 1] = have!(_mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]));

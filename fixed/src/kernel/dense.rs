@@ -174,23 +174,23 @@ fn tile<I: Isa, const BYTES: bool, const COUNT: usize>(isa: I, work: &Work, inpu
         }
         for (sum, weight) in sums.iter_mut().zip(weights) {
             let w = isa.splat(*weight);
-            for (a, x) in sum.iter_mut().zip(x) {
-                *a = if BYTES { isa.dot4(*a, x, w) } else { isa.dot2(*a, x, w) };
+            for (a, x) in sum.iter_mut().zip(&x) {
+                *a = if BYTES { isa.dot4(*a, *x, w) } else { isa.dot2(*a, *x, w) };
             }
         }
     }
-    for (at, sum) in sums.into_iter().enumerate() {
+    for (at, sum) in sums.iter().enumerate() {
         put(isa, &mut to.0, at * EVENTS * I::LANES, sum);
     }
 }
 
 /// Writes vectors of neighbouring events.
 #[inline(always)]
-fn put<I: Isa>(isa: I, output: &mut [i32], at: usize, v: [I::V; EVENTS]) {
+fn put<I: Isa>(isa: I, output: &mut [i32], at: usize, v: &[I::V; EVENTS]) {
     let to = &mut output[at..][..EVENTS * I::LANES];
-    for (e, v) in v.into_iter().enumerate() {
+    for (e, v) in v.iter().enumerate() {
         // SAFETY: `to` has room for EVENTS vectors.
-        unsafe { isa.store(to.as_mut_ptr().add(e * I::LANES), v) };
+        unsafe { isa.store(to.as_mut_ptr().add(e * I::LANES), *v) };
     }
 }
 
@@ -236,7 +236,7 @@ impl<I: Isa> Finisher<I> {
         match self.finish {
             Finish::Sums { .. } => {
                 for at in 0..tile.count {
-                    put(self.isa, output, (tile.first + at) * BLOCK + lane, self.sum(sums, at));
+                    put(self.isa, output, (tile.first + at) * BLOCK + lane, &self.sum(sums, at));
                 }
             }
             Finish::Round { window, to, .. } => {
@@ -252,11 +252,12 @@ impl<I: Isa> Finisher<I> {
     fn wrap(&self, count: usize, sums: &mut Sums) {
         let isa = self.isa;
         for at in 0..count {
-            let wrapped = self.sum(sums, at).map(|v| {
-                let cut = isa.right32(isa.left32(v, self.unused), self.unused);
-                isa.add32(cut, self.offset)
-            });
-            put(isa, &mut sums.0, at * EVENTS * I::LANES, wrapped);
+            let mut sum = self.sum(sums, at);
+            for v in &mut sum {
+                let cut = isa.right32(isa.left32(*v, self.unused), self.unused);
+                *v = isa.add32(cut, self.offset);
+            }
+            put(isa, &mut sums.0, at * EVENTS * I::LANES, &sum);
         }
     }
 
@@ -305,21 +306,25 @@ impl<I: Isa> Finisher<I> {
         let first = tile.first + at;
         let low = self.pair(window, sums, at);
         match to {
-            Pack::Pairs => put(isa, output, first / 2 * BLOCK + lane, low),
+            Pack::Pairs => put(isa, output, first / 2 * BLOCK + lane, &low),
             Pack::Quads => {
                 let high = self.pair(window, sums, at + 2);
                 let mut bytes = low;
                 for (e, bytes) in bytes.iter_mut().enumerate() {
                     *bytes = isa.bytes(low[e], high[e]);
                 }
-                put(isa, output, first / 4 * BLOCK + lane, bytes);
+                put(isa, output, first / 4 * BLOCK + lane, &bytes);
             }
             Pack::Planes(least) => {
                 let (mask, least) = (isa.splat(0xffff), isa.splat(least));
-                put(isa, output, first * BLOCK + lane, low.map(|v| isa.add32(isa.and(v, mask), least)));
+                let (mut even, mut odd) = (low, low);
+                for (even, odd) in even.iter_mut().zip(&mut odd) {
+                    *even = isa.add32(isa.and(*even, mask), least);
+                    *odd = isa.add32(isa.high(*odd), least);
+                }
+                put(isa, output, first * BLOCK + lane, &even);
                 if at + 1 < tile.count {
-                    let high = low.map(|v| isa.add32(isa.high(v), least));
-                    put(isa, output, (first + 1) * BLOCK + lane, high);
+                    put(isa, output, (first + 1) * BLOCK + lane, &odd);
                 }
             }
         }
