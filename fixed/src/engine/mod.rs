@@ -9,6 +9,7 @@ mod simd;
 mod span;
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use crate::kernel::lane::Lane;
 use crate::kernel::{BLOCK, Block, GRAIN, Memory, Width};
@@ -40,6 +41,9 @@ pub struct Engine {
     rows_i16: Vec<i16>,
     rows_f32: Vec<f32>,
 }
+
+/// Runs of a step between two looks at the clock.
+const REPEATS: usize = 200;
 
 /// Events of one kind.
 enum Rows<'a> {
@@ -84,6 +88,12 @@ impl Engine {
     #[must_use]
     pub const fn k(&self) -> usize {
         self.k
+    }
+
+    /// Events that are computed together.
+    #[must_use]
+    pub const fn block(&self) -> usize {
+        BLOCK
     }
 
     /// Scores events of hardware integers, row by row.
@@ -143,6 +153,30 @@ impl Engine {
             let _ = write!(text, "\n{layer}: {note}");
         }
         text
+    }
+
+    /// Seconds that each step takes on a block of events in the cache, the median of `turns`, with what the step does.
+    ///
+    /// # Panics
+    /// When the rows are not a block of events of K inputs, or there are no turns.
+    pub fn time_steps(&mut self, rows: &[i16], turns: usize) -> Vec<(String, f64)> {
+        assert_eq!(rows.len(), BLOCK * self.k, "a block of events");
+        let mut block = Block { memory: &mut self.memory, hardware: rows, physical: &[], lanes: BLOCK };
+        let steps = self.plan.hardware.iter().chain(&self.plan.body);
+        steps
+            .map(|step| {
+                let step = std::slice::from_ref(step);
+                let mut seconds: Vec<f64> = (0..turns)
+                    .map(|_| {
+                        let start = Instant::now();
+                        (0..REPEATS).for_each(|_| self.runner.run(step, &mut block));
+                        start.elapsed().as_secs_f64() / REPEATS as f64
+                    })
+                    .collect();
+                seconds.sort_by(f64::total_cmp);
+                (step[0].to_string(), seconds[turns / 2])
+            })
+            .collect()
     }
 
     fn assert_rows(&self, values: usize, scores: usize) {

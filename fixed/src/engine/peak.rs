@@ -1,13 +1,15 @@
 //! What an instruction set could do at most, to hold an engine against.
 
-use crate::kernel::dense::{Dense, Finish, Tile};
+use crate::kernel::dense::{Dense, Finish, Pair};
 use crate::kernel::{BLOCK, Block, Memory, Step};
 
 use super::simd::Runner;
 use super::{Simd, SimdError};
 
-/// Places of the layer that is timed: its input fits the L1 cache, and its sums are stored once in so many additions.
-const PLACES: usize = 64;
+/// Planes of the layer that is timed: its input fits the L1 cache.
+const PLANES: usize = 16;
+/// Products that each sum takes, a plane each: so many that what else there is to do does not count.
+const PRODUCTS: usize = 1024;
 
 /// An instruction set's dot products at full tilt, operands in the L1 cache.
 #[derive(Debug)]
@@ -25,25 +27,22 @@ impl Peak {
     /// When the CPU lacks the instruction set.
     pub fn new(simd: Simd, bytes: bool) -> Result<Self, SimdError> {
         let runner = Runner::require(simd)?;
-        let shape = runner.shape();
-        let bytes = bytes && shape.bytes;
-        let outputs = shape.tile;
+        let bytes = bytes && runner.shape().bytes;
         let layer = Dense {
             input: 0,
-            input_lanes: PLACES * BLOCK,
-            output: PLACES * BLOCK,
-            output_lanes: outputs * BLOCK,
+            input_lanes: PLANES * BLOCK,
+            output: PLANES * BLOCK,
+            output_lanes: 2 * BLOCK,
+            outputs: 2,
             bytes,
-            tiles: vec![Tile { first: 0, count: outputs, place: 0, places: PLACES, weight: 0 }],
-            places: (0..PLACES).map(|place| (place * BLOCK) as u32).collect(),
-            weights: vec![0x0102_0304; PLACES * outputs],
-            starts: vec![0; outputs],
+            pairs: vec![Pair { end: PRODUCTS, starts: [0, 0], to: [Some(0), Some(BLOCK as u32)] }],
+            places: (0..PRODUCTS).map(|at| (at % PLANES * BLOCK) as u32).collect(),
+            weights: vec![[0x0102_0304, 0x0403_0201]; PRODUCTS],
             finish: Finish::Sums { unused: 0 },
         };
-        let steps = [Step::Dense(layer)];
-        let memory = Memory::new((PLACES + outputs) * BLOCK, 0, 0);
-        let products = PLACES * if bytes { 4 } else { 2 } * outputs * BLOCK;
-        Ok(Self { runner, steps, memory, products })
+        let products = PRODUCTS * if bytes { 4 } else { 2 } * layer.outputs * BLOCK;
+        let memory = Memory::new((PLANES + layer.outputs) * BLOCK, 0, 0);
+        Ok(Self { runner, steps: [Step::Dense(layer)], memory, products })
     }
 
     /// Runs a layer on so many blocks; the multiply-accumulates of that.

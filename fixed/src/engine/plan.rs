@@ -256,7 +256,6 @@ impl<'a> Planner<'a> {
         let x = self.program.sources(at)[0];
         // A packed tensor that came without planes is all there is.
         let input = self.packed(x, exact.packing);
-        let input_at = input.at;
         let fusion = self.fusion(at, exact);
         let finished = self.finish(&fusion, exact);
         let (finish, starts, output, last, then) = match finished {
@@ -266,32 +265,21 @@ impl<'a> Planner<'a> {
                 (Finish::Sums { unused: exact.unused }, dense::starts(exact, 0), output, at, then)
             }
         };
-        let lanes: Vec<(usize, Vec<Option<usize>>)> = input
-            .elements
-            .iter()
-            .enumerate()
-            .map(|(plane, elements)| (plane * BLOCK, elements.clone()))
-            .collect();
         let to = match finish {
             Finish::Round { to, .. } => Some(to),
             Finish::Sums { .. } => None,
         };
-        let layout = Layout::new(&exact.weights, exact.packing.bytes, &lanes, self.shape.tile, to);
-        let planes = match to {
-            Some(Pack::Pairs) => exact.weights.len().div_ceil(2),
-            Some(Pack::Quads) => exact.weights.len().div_ceil(4),
-            Some(Pack::Planes(_)) | None => exact.weights.len(),
-        };
+        let layout = Layout::new(exact, &starts, &input.elements, to);
         self.steps.push(Step::Dense(Dense {
-            input: input_at,
+            input: input.at,
             input_lanes: input.elements.len() * BLOCK,
             output,
-            output_lanes: planes * BLOCK,
+            output_lanes: layout.planes * BLOCK,
+            outputs: exact.weights.len(),
             bytes: exact.packing.bytes,
-            tiles: layout.tiles,
+            pairs: layout.pairs,
             places: layout.places,
             weights: layout.weights,
-            starts,
             finish,
         }));
         self.steps.extend(then);

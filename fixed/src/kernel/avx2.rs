@@ -42,7 +42,7 @@ macro_rules! have {
 
 impl Isa for Avx2 {
     const LANES: usize = 8;
-    const TILE: usize = 4;
+    const WIDE: bool = false;
     const BYTES: bool = false;
     type V = __m256i;
     type Places = __m128i;

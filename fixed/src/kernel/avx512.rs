@@ -58,7 +58,7 @@ macro_rules! have {
 
 impl<const VNNI: bool> Isa for Avx512<VNNI> {
     const LANES: usize = 16;
-    const TILE: usize = 14;
+    const WIDE: bool = true;
     const BYTES: bool = VNNI;
     const ROWS: bool = VNNI;
     type V = __m512i;

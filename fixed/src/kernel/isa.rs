@@ -10,8 +10,8 @@ use super::{Block, PlaneStep};
 pub(crate) trait Isa: Copy {
     /// 32-bit lanes of a vector.
     const LANES: usize;
-    /// Most outputs of a tile, a multiple of 4: with [`EVENTS`](super::dense::EVENTS) vectors each, as many accumulators as the registers hold.
-    const TILE: usize;
+    /// Whether there are registers for 16 accumulators and what else a dense layer takes, or else for 8.
+    const WIDE: bool;
     /// Whether [`dot4`](Self::dot4) is one instruction.
     const BYTES: bool;
     /// Whether there is a [`scale_rows`](Self::scale_rows).

@@ -20,6 +20,8 @@ pub(crate) mod neon;
 
 pub(crate) use memory::{Memory, Planes, Width};
 
+use std::fmt;
+
 use isa::Isa;
 
 /// Events of a block: a plane of it is some 512 bytes, so that a network of the trigger's size stays in the L1 cache.
@@ -60,6 +62,22 @@ pub(crate) enum PlaneStep {
     Pack(operation::Pack),
     /// An operation.
     Operation(operation::Operation),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Dense(layer) => {
+                let bits = if layer.bytes { 8 } else { 16 };
+                return write!(f, "dense layer of {} outputs, {bits}-bit products", layer.outputs);
+            }
+            Self::ScaleRows(_) => "input scaling from rows",
+            Self::Planes(PlaneStep::Door(_)) => "door",
+            Self::Planes(PlaneStep::Pack(_)) => "packing",
+            Self::Planes(PlaneStep::Operation(operation)) => operation.what.name(),
+        };
+        f.write_str(name)
+    }
 }
 
 #[inline(always)]

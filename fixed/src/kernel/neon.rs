@@ -42,7 +42,7 @@ macro_rules! have {
 
 impl Isa for Neon {
     const LANES: usize = 4;
-    const TILE: usize = 8;
+    const WIDE: bool = true;
     const BYTES: bool = false;
     type V = int32x4_t;
     type Places = int32x4_t;

@@ -25,7 +25,7 @@ fn halves(a: V, b: V, f: impl Fn(u16, u16) -> u16) -> V {
 
 impl Isa for Scalar {
     const LANES: usize = LANES;
-    const TILE: usize = 4;
+    const WIDE: bool = false;
     const BYTES: bool = false;
     type V = V;
     type Places = u32;
