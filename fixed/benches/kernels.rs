@@ -33,6 +33,13 @@ fn main() {
     for _ in 0..turns {
         subjects.iter_mut().for_each(|subject| subject.turn(&rows, &mut scores));
     }
+    for subject in &mut subjects {
+        let block = subject.engine.block();
+        println!("\n{}, from the cache, nanoseconds an event by step:", subject.engine.simd());
+        for (step, seconds) in subject.engine.time_steps(&rows[..block * program.k()], 25) {
+            println!("{:8.2}  {step}", seconds * 1e9 / block as f64);
+        }
+    }
     let layers = layers(&program);
     for (name, quantile) in [("medians", 0.5), ("ninth deciles", 0.9), ("best", 1.0)] {
         print(name, quantile, &layers, &mut subjects);
@@ -76,7 +83,7 @@ impl Subject {
         self.window = ((memory * WINDOW) as usize).next_multiple_of(CACHED).min(EVENTS);
         let [bytes, words] = self.peaks.each_mut().map(|peak| {
             let start = Instant::now();
-            let products = peak.run(64);
+            let products = peak.run(32);
             products as f64 / start.elapsed().as_secs_f64()
         });
         for (rates, rate) in self.rates.iter_mut().zip([memory, cached, bytes, words]) {

@@ -1,7 +1,7 @@
 //! Dense layers: exact sums of products in 32-bit lanes, and what becomes of them before they leave the registers.
 
-use super::BLOCK;
 use super::isa::Isa;
+use super::{BLOCK, Block};
 
 /// A dense layer laid out for packed lanes: two outputs at a time, for as many events as the registers hold.
 #[derive(Clone, Debug)]
@@ -88,7 +88,9 @@ pub(crate) enum Pack {
 
 /// Runs a layer on the first `lanes` events of a block.
 #[inline(always)]
-pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, arena: &mut [i32], lanes: usize) {
+pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, block: &mut Block) {
+    let lanes = block.lanes;
+    let arena = block.memory.narrow.lanes_mut();
     assert!(lanes <= BLOCK && lanes.is_multiple_of(2 * I::LANES), "a whole number of two vectors");
     let (before, after) = arena.split_at_mut(layer.output);
     let input = &before[layer.input..][..layer.input_lanes];
@@ -98,6 +100,7 @@ pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, arena: &mut [i32], lanes: usize
     let finisher = Finisher::new(isa, layer.finish);
     let mut first = 0;
     for pair in &layer.pairs {
+        block.ahead.fetch(isa);
         let work =
             Work { places: &layer.places[first..pair.end], weights: &layer.weights[first..pair.end], pair };
         first = pair.end;
@@ -253,11 +256,11 @@ impl<I: Isa> Finisher<I> {
                 }
             }
             Pack::Planes(least) => {
-                let (mask, least) = (isa.splat(0xffff), isa.splat(least));
+                let (mask, half, least) = (isa.splat(0xffff), isa.places32(16), isa.splat(least));
                 let (mut even, mut odd) = (*pair, *pair);
                 for (even, odd) in even.iter_mut().zip(&mut odd) {
                     *even = isa.add32(isa.and(*even, mask), least);
-                    *odd = isa.add32(isa.high(*odd), least);
+                    *odd = isa.add32(isa.right32_unsigned(*odd, half), least);
                 }
                 to.into_iter().for_each(|to| self.put(output, to, &even));
                 other.into_iter().for_each(|to| self.put(output, to, &odd));
