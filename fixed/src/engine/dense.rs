@@ -1,6 +1,7 @@
 //! Which dense layers are exact sums in packed 32-bit lanes, and how those are laid out.
 
-use crate::kernel::dense::{Pack, Tile, Window};
+use crate::kernel::BLOCK;
+use crate::kernel::dense::{Pack, Pair, Window};
 use crate::{Format, Interval, Kind, Layer, Overflow, Rounding};
 
 use super::simd::Shape;
@@ -178,47 +179,56 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
     Some((Window { excess, dropped, even, least: 0 }, offset, Interval::between(low, high)))
 }
 
-/// The kernel's layout of a layer; `elements` are those of each lane of the packed input, by plane.
+/// The kernel's layout of a layer.
 pub(super) struct Layout {
-    pub(super) tiles: Vec<Tile>,
+    pub(super) pairs: Vec<Pair>,
     pub(super) places: Vec<u32>,
-    pub(super) weights: Vec<i32>,
+    pub(super) weights: Vec<[i32; 2]>,
+    /// Planes of the output.
+    pub(super) planes: usize,
 }
 
 impl Layout {
+    /// `inputs` are the elements in each plane of the packed input; places without a weight are left out.
     pub(super) fn new(
-        weights: &[Vec<i32>],
-        bytes: bool,
-        lanes: &[(usize, Vec<Option<usize>>)],
-        tile: usize,
+        exact: &Exact,
+        starts: &[i32],
+        inputs: &[Vec<Option<usize>>],
         pack: Option<Pack>,
     ) -> Self {
-        let mut layout = Self { tiles: Vec::new(), places: Vec::new(), weights: Vec::new() };
-        let mut first = 0;
-        let unit = if pack == Some(Pack::Quads) { 4 } else { 2 };
-        for count in tile_sizes(weights.len(), tile / unit * unit, unit) {
-            let outputs = &weights[first..first + count];
-            let (place, weight) = (layout.places.len(), layout.weights.len());
-            for (at, elements) in lanes {
-                let packed: Vec<i32> =
-                    outputs.iter().map(|row| packed_weights(row, bytes, elements)).collect();
-                if packed.iter().any(|packed| *packed != 0) {
-                    layout.places.push(*at as u32);
-                    layout.weights.extend(packed);
+        let outputs = exact.weights.len();
+        let mut layout = Self { pairs: Vec::new(), places: Vec::new(), weights: Vec::new(), planes: outputs };
+        for first in (0..outputs).step_by(2) {
+            let both = [first, first + 1];
+            for (plane, elements) in inputs.iter().enumerate() {
+                let packed = both.map(|output| {
+                    exact
+                        .weights
+                        .get(output)
+                        .map_or(0, |row| packed_weights(row, exact.packing.bytes, elements))
+                });
+                if packed != [0, 0] {
+                    layout.places.push((plane * BLOCK) as u32);
+                    layout.weights.push(packed);
                 }
             }
-            layout.tiles.push(Tile { first, count, place, places: layout.places.len() - place, weight });
-            first += count;
+            let plane = |at: usize| Some((at * BLOCK) as u32);
+            let to = match pack {
+                Some(Pack::Pairs) => [plane(first / 2), None],
+                Some(Pack::Quads) if first % 4 == 0 => [plane(first / 4), None],
+                Some(Pack::Quads) => [None, plane(first / 4)],
+                _ => both.map(|output| plane(output).filter(|_| output < outputs)),
+            };
+            let starts = both.map(|output| starts.get(output).copied().unwrap_or(0));
+            layout.pairs.push(Pair { end: layout.places.len(), starts, to });
         }
+        layout.planes = match pack {
+            Some(Pack::Pairs) => outputs.div_ceil(2),
+            Some(Pack::Quads) => outputs.div_ceil(4),
+            Some(Pack::Planes(_)) | None => outputs,
+        };
         layout
     }
-}
-
-/// Sizes of tiles, as even as multiples of `unit` allow.
-fn tile_sizes(outputs: usize, most: usize, unit: usize) -> Vec<usize> {
-    let even = outputs.div_ceil(outputs.div_ceil(most)).next_multiple_of(unit);
-    let whole = std::iter::repeat_n(even, outputs / even);
-    whole.chain(Some(outputs % even).filter(|rest| *rest > 0)).collect()
 }
 
 /// The weights of a lane's elements in the lane's layout.

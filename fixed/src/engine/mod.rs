@@ -2,20 +2,24 @@
 
 mod dense;
 mod operation;
+mod peak;
 mod plan;
 mod scale;
 mod simd;
 mod span;
+mod squares;
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use crate::kernel::lane::Lane;
-use crate::kernel::{BLOCK, Block, GRAIN, Memory, Width};
+use crate::kernel::{Ahead, BLOCK, Block, GRAIN, Memory, Width};
 use crate::{CheckedProgram, Input};
 
 use plan::Plan;
 use simd::Runner;
 
+pub use peak::Peak;
 pub use simd::{Simd, SimdError};
 
 /// A program laid out for an instruction set, with the memory of a block of events.
@@ -39,10 +43,31 @@ pub struct Engine {
     rows_f32: Vec<f32>,
 }
 
+/// Runs of a step between two looks at the clock.
+const REPEATS: usize = 200;
+
 /// Events of one kind.
+#[derive(Clone, Copy)]
 enum Rows<'a> {
     Hardware(&'a [i16]),
     Physical(&'a [f32]),
+}
+
+impl<'a> Rows<'a> {
+    /// At most `values` values from `first` on, and as many hardware integers after them.
+    fn block(self, first: usize, values: usize) -> (Self, &'a [i16]) {
+        match self {
+            Self::Hardware(rows) => {
+                let rows = &rows[first..];
+                let (now, later) = rows.split_at(rows.len().min(values));
+                (Self::Hardware(now), &later[..later.len().min(values)])
+            }
+            Self::Physical(rows) => {
+                let rows = &rows[first..];
+                (Self::Physical(&rows[..rows.len().min(values)]), &[])
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -84,14 +109,20 @@ impl Engine {
         self.k
     }
 
+    /// Events that are computed together.
+    #[must_use]
+    pub const fn block(&self) -> usize {
+        BLOCK
+    }
+
     /// Scores events of hardware integers, row by row.
     ///
     /// # Panics
     /// When there are not K inputs to a score.
     pub fn score_i16(&mut self, rows: &[i16], scores: &mut [f32]) {
         self.assert_rows(rows.len(), scores.len());
-        for (rows, scores) in rows.chunks(BLOCK * self.k).zip(scores.chunks_mut(BLOCK)) {
-            self.run(Rows::Hardware(rows));
+        for (at, scores) in scores.chunks_mut(BLOCK).enumerate() {
+            self.run(Rows::Hardware(rows), at);
             self.scores(scores);
         }
     }
@@ -102,8 +133,8 @@ impl Engine {
     /// When there are not K inputs to a score.
     pub fn score_f32(&mut self, rows: &[f32], scores: &mut [f32]) {
         self.assert_rows(rows.len(), scores.len());
-        for (rows, scores) in rows.chunks(BLOCK * self.k).zip(scores.chunks_mut(BLOCK)) {
-            self.run(Rows::Physical(rows));
+        for (at, scores) in scores.chunks_mut(BLOCK).enumerate() {
+            self.run(Rows::Physical(rows), at);
             self.scores(scores);
         }
     }
@@ -114,8 +145,8 @@ impl Engine {
     /// When there are not K inputs to a score.
     pub fn score_raw_i16(&mut self, rows: &[i16], scores: &mut [i64]) {
         self.assert_rows(rows.len(), scores.len());
-        for (rows, scores) in rows.chunks(BLOCK * self.k).zip(scores.chunks_mut(BLOCK)) {
-            self.run(Rows::Hardware(rows));
+        for (at, scores) in scores.chunks_mut(BLOCK).enumerate() {
+            self.run(Rows::Hardware(rows), at);
             self.raw_scores(scores);
         }
     }
@@ -126,8 +157,8 @@ impl Engine {
     /// When there are not K inputs to a score.
     pub fn score_raw_f32(&mut self, rows: &[f32], scores: &mut [i64]) {
         self.assert_rows(rows.len(), scores.len());
-        for (rows, scores) in rows.chunks(BLOCK * self.k).zip(scores.chunks_mut(BLOCK)) {
-            self.run(Rows::Physical(rows));
+        for (at, scores) in scores.chunks_mut(BLOCK).enumerate() {
+            self.run(Rows::Physical(rows), at);
             self.raw_scores(scores);
         }
     }
@@ -143,12 +174,43 @@ impl Engine {
         text
     }
 
+    /// Seconds that each step takes on a block of events in the cache, the median of `turns`, with what the step does.
+    ///
+    /// # Panics
+    /// When the rows are not a block of events of K inputs, or there are no turns.
+    pub fn time_steps(&mut self, rows: &[i16], turns: usize) -> Vec<(String, f64)> {
+        assert_eq!(rows.len(), BLOCK * self.k, "a block of events");
+        let mut block = Block {
+            memory: &mut self.memory,
+            hardware: rows,
+            physical: &[],
+            lanes: BLOCK,
+            ahead: Ahead::new(&[], 1),
+        };
+        let steps = self.plan.hardware.iter().chain(&self.plan.body);
+        steps
+            .map(|step| {
+                let step = std::slice::from_ref(step);
+                let mut seconds: Vec<f64> = (0..turns)
+                    .map(|_| {
+                        let start = Instant::now();
+                        (0..REPEATS).for_each(|_| self.runner.run(step, &mut block));
+                        start.elapsed().as_secs_f64() / REPEATS as f64
+                    })
+                    .collect();
+                seconds.sort_by(f64::total_cmp);
+                (step[0].to_string(), seconds[turns / 2])
+            })
+            .collect()
+    }
+
     fn assert_rows(&self, values: usize, scores: usize) {
         assert_eq!(Some(values), scores.checked_mul(self.k), "{} inputs an event", self.k);
     }
 
-    /// Computes every tensor of at most a block of events.
-    fn run(&mut self, rows: Rows) {
+    /// Computes every tensor of block `at` of the events.
+    fn run(&mut self, rows: Rows, at: usize) {
+        let (rows, ahead) = rows.block(at * BLOCK * self.k, BLOCK * self.k);
         let values = match rows {
             Rows::Hardware(rows) => rows.len(),
             Rows::Physical(rows) => rows.len(),
@@ -173,7 +235,8 @@ impl Engine {
             }
         };
         let door = if hardware.is_empty() { &self.plan.physical } else { &self.plan.hardware };
-        let mut block = Block { memory: &mut self.memory, hardware, physical, lanes };
+        let ahead = Ahead::new(ahead, self.plan.parts);
+        let mut block = Block { memory: &mut self.memory, hardware, physical, lanes, ahead };
         self.runner.run(door, &mut block);
         self.runner.run(&self.plan.body, &mut block);
     }

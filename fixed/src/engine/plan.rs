@@ -3,15 +3,17 @@
 use crate::kernel::dense::{Dense, Finish, Pack};
 use crate::kernel::lane::Assign;
 use crate::kernel::operation::{Door, Operation, What};
+use crate::kernel::squares::Squares;
 use crate::kernel::{BLOCK, PlaneStep, Planes, Step, Width};
-use crate::kernel::{operation, scale::ScaleRows};
-use crate::{CheckedProgram, Interval, Kind, Ranges};
+use crate::kernel::{operation, rows::ScaleRows};
+use crate::{CheckedProgram, Format, Interval, Kind, Ranges};
 
 use super::dense::{self, Exact, Layout, Packing, Target};
 use super::operation::Source;
 use super::scale;
 use super::simd::Shape;
 use super::span::{format_bits, width, within};
+use super::squares::SumOfSquares;
 
 /// What to do with a block of events.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Plan {
     pub(super) score: Planes,
     /// What was decided for each operation, for people.
     pub(super) notes: Vec<String>,
+    /// Pieces of work between which the next rows can be asked for.
+    pub(super) parts: usize,
 }
 
 /// How many lanes there are of each width.
@@ -66,6 +70,8 @@ struct Planner<'a> {
     shape: Shape,
     /// For each operation, its exact form if it is such a dense layer.
     exact: Vec<Option<Exact>>,
+    /// For each operation, its sum of squares if it is the multiplication of one.
+    squares: Vec<Option<SumOfSquares>>,
     /// For each tensor, the operations that read it.
     readers: Vec<Vec<usize>>,
     places: Vec<Place>,
@@ -84,7 +90,9 @@ impl Plan {
         }
         let score = planner.planes(program.score_tensor());
         let Planner { lanes, steps: body, notes, .. } = planner;
-        Self { hardware, physical, body, lanes, score, notes }
+        let parts = |step: &Step| if let Step::Dense(layer) = step { layer.pairs.len() } else { 0 };
+        let parts = body.iter().map(parts).sum();
+        Self { hardware, physical, body, lanes, score, notes, parts }
     }
 }
 
@@ -102,11 +110,13 @@ impl<'a> Planner<'a> {
             Exact::of(&program.operations[at].kind, program.input_shape(at), input, shape)
         };
         let exact = (0..count).map(exact).collect();
+        let squares = (0..count).map(|at| SumOfSquares::of(program, &ranges, &readers, at)).collect();
         Self {
             program,
             ranges,
             shape,
             exact,
+            squares,
             readers,
             places: vec![Place::default(); count + 1],
             lanes: Lanes::default(),
@@ -145,7 +155,10 @@ impl<'a> Planner<'a> {
     /// The one packing in which everything that reads a tensor wants it, if there is one.
     fn wanted(&self, tensor: usize) -> Option<Packing> {
         let mut readers = self.readers[tensor].iter();
-        let packing = |at: &usize| self.exact[*at].as_ref().map(|exact| exact.packing);
+        let packing = |at: &usize| {
+            let squares = self.squares[*at].as_ref().map(|_| SumOfSquares::PACKING);
+            self.exact[*at].as_ref().map(|exact| exact.packing).or(squares)
+        };
         let first = packing(readers.next()?)?;
         let same = readers.all(|at| packing(at) == Some(first));
         (same && tensor != self.program.score_tensor()).then_some(first)
@@ -189,7 +202,7 @@ impl<'a> Planner<'a> {
         self.steps.push(Step::Planes(PlaneStep::Door(door)));
         self.general(0);
         scale.output = self.packed(1, packing).at;
-        self.notes[0] = "16-bit lanes, from rows to packed bytes".to_owned();
+        self.notes[0] = "16-bit lanes, from rows".to_owned();
         Some(scale)
     }
 
@@ -200,8 +213,40 @@ impl<'a> Planner<'a> {
             self.exact[at] = Some(exact);
             return next;
         }
+        if let Some(squares) = self.squares[at] {
+            return self.sum_of_squares(at, squares);
+        }
         self.general(at);
         at + 1
+    }
+
+    /// A multiplication of a tensor by itself and the sum of that; the first operation that is left.
+    fn sum_of_squares(&mut self, at: usize, squares: SumOfSquares) -> usize {
+        let input = self.packed(self.program.sources(at)[0], SumOfSquares::PACKING);
+        let sum = at + 1;
+        let out = self.program.operations[sum].output.format;
+        let output = self.planes(sum + 1);
+        let accumulator = squares.accumulator;
+        let direct = (accumulator.signed, accumulator.width, accumulator.integer)
+            == (out.signed, out.width, out.integer);
+        let sums =
+            if direct { output } else { Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, 1) } };
+        self.steps.push(Step::Squares(Squares {
+            input: input.at,
+            planes: input.elements.len(),
+            output: sums.at,
+            dropped: squares.dropped,
+            width: squares.accumulator.width,
+            signed: squares.accumulator.signed,
+        }));
+        if !direct {
+            let interval = Interval::of(&squares.accumulator);
+            self.steps.push(assignment(sums, interval, squares.accumulator.fraction(), 1, (out, output)));
+        }
+        for note in &mut self.notes[at..=sum] {
+            *note = "16-bit products, one 32-bit sum".to_owned();
+        }
+        sum + 1
     }
 
     fn general(&mut self, at: usize) {
@@ -256,7 +301,6 @@ impl<'a> Planner<'a> {
         let x = self.program.sources(at)[0];
         // A packed tensor that came without planes is all there is.
         let input = self.packed(x, exact.packing);
-        let input_at = input.at;
         let fusion = self.fusion(at, exact);
         let finished = self.finish(&fusion, exact);
         let (finish, starts, output, last, then) = match finished {
@@ -266,32 +310,21 @@ impl<'a> Planner<'a> {
                 (Finish::Sums { unused: exact.unused }, dense::starts(exact, 0), output, at, then)
             }
         };
-        let lanes: Vec<(usize, Vec<Option<usize>>)> = input
-            .elements
-            .iter()
-            .enumerate()
-            .map(|(plane, elements)| (plane * BLOCK, elements.clone()))
-            .collect();
         let to = match finish {
             Finish::Round { to, .. } => Some(to),
             Finish::Sums { .. } => None,
         };
-        let layout = Layout::new(&exact.weights, exact.packing.bytes, &lanes, self.shape.tile, to);
-        let planes = match to {
-            Some(Pack::Pairs) => exact.weights.len().div_ceil(2),
-            Some(Pack::Quads) => exact.weights.len().div_ceil(4),
-            Some(Pack::Planes(_)) | None => exact.weights.len(),
-        };
+        let layout = Layout::new(exact, &starts, &input.elements, to);
         self.steps.push(Step::Dense(Dense {
-            input: input_at,
+            input: input.at,
             input_lanes: input.elements.len() * BLOCK,
             output,
-            output_lanes: planes * BLOCK,
+            output_lanes: layout.planes * BLOCK,
+            outputs: exact.weights.len(),
             bytes: exact.packing.bytes,
-            tiles: layout.tiles,
+            pairs: layout.pairs,
             places: layout.places,
             weights: layout.weights,
-            starts,
             finish,
         }));
         self.steps.extend(then);
@@ -317,14 +350,9 @@ impl<'a> Planner<'a> {
         if self.lossless(at, exact) && out.fraction() == exact.fraction && output.width == Width::Narrow {
             return (output.at, None);
         }
-        let count = exact.weights.len();
-        let sums = Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, count) };
-        let (assign, bits) = super::span::assign(exact.sums, exact.fraction, out);
-        let parts = (0..count).map(|element| (sums, element as u32, assign)).collect();
-        let none = Assign { fraction: out.fraction(), format: out, in_range: true };
-        let width = width(bits.max(exact.sums.signed_width()));
-        let then = Operation { width, what: What::Copy(parts), elements: count, assign: none, output };
-        (sums.at, Some(Step::Planes(PlaneStep::Operation(then))))
+        let sums = Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, exact.weights.len()) };
+        let then = assignment(sums, exact.sums, exact.fraction, exact.weights.len(), (out, output));
+        (sums.at, Some(then))
     }
 
     /// The operation that a layer's sums go to: the layer itself, or the ReLU or assignment that alone reads its output
@@ -375,6 +403,15 @@ impl<'a> Planner<'a> {
         let offset = i32::try_from(offset).ok()?;
         Some((Finish::Round { unused: exact.unused, offset, window, to }, starts, output))
     }
+}
+
+/// Assigns planes of 32-bit numbers.
+fn assignment(from: Planes, numbers: Interval, fraction: i32, elements: usize, to: (Format, Planes)) -> Step {
+    let (assign, bits) = super::span::assign(numbers, fraction, to.0);
+    let parts = (0..elements).map(|element| (from, element as u32, assign)).collect();
+    let width = width(bits.max(numbers.signed_width()).max(32));
+    let operation = Operation { width, what: What::Copy(parts), elements, assign, output: to.1 };
+    Step::Planes(PlaneStep::Operation(operation))
 }
 
 const fn bits(width: Width) -> u32 {

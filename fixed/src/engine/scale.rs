@@ -1,26 +1,16 @@
 //! Which input scalings can be done in rows of 16-bit lanes (see [`ScaleRows`]).
 
-use crate::kernel::BLOCK;
-use crate::kernel::scale::{Chunk, ScaleRows, lane_inputs};
+use crate::kernel::rows::{CHUNK, Chunk, ScaleRows};
 use crate::program::Input;
 use crate::{Exact, Format, Interval, Kind, Overflow, Rounding};
 
 use super::dense::Packing;
 
-/// Inputs of a chunk.
-const CHUNK: usize = 64;
-
-/// Constants of one input.
-struct Lane {
-    left: u16,
-    offset: i16,
-    keep: u16,
-    step: i16,
-    factor: i16,
-}
+/// Constants of one input: left (as a power of two to multiply with), offset, keep, step, factor.
+type Constants = [i16; 5];
 
 /// The kernel's constants if `kind` is a scaling of the rows that 16-bit lanes do exactly; `used` says which outputs
-/// anything reads. The output's planes begin at `output`, four inputs each.
+/// anything reads. The output's planes begin at `output`.
 pub(super) fn rows(
     input: &Input,
     kind: &Kind,
@@ -30,32 +20,26 @@ pub(super) fn rows(
     output: usize,
 ) -> Option<ScaleRows> {
     let Kind::Scale { offsets, offset_format, difference, shifts } = kind else { return None };
-    let k = used.len();
-    let signed = out == Format { signed: true, width: 8, ..out } && packing.least == -128;
-    let clamps = matches!(out.overflow, Overflow::Saturate);
-    if !(packing.bytes && signed && clamps && wraps_alike(input, *difference)) {
+    let clamps = matches!(out.overflow, Overflow::Saturate | Overflow::SaturateSymmetric);
+    if !(clamps && wraps_alike(input, *difference)) {
         return None;
     }
-    let mut scale = ScaleRows { k, output, chunks: Vec::new(), planes: Vec::new() };
-    for first in (0..k).step_by(CHUNK) {
-        let mut chunk = Chunk::ZERO;
-        for (at, input_at) in (first..k.min(first + CHUNK)).enumerate() {
-            let offset = offset_format.exact(offsets[input_at].into());
-            let lane = lane(input.hardware_fraction, offset, *difference, shifts[input_at], out)?;
-            chunk.left[at] = lane.left;
-            chunk.offset[at] = lane.offset;
-            chunk.keep[at] = lane.keep;
-            chunk.step[at] = lane.step;
-            chunk.factor[at] = lane.factor;
-        }
-        scale.chunks.push(chunk);
-        scale.planes.push(std::array::from_fn(|lane| {
-            let inputs = lane_inputs(lane).map(|input| first + input);
-            let read = inputs.iter().any(|input| used.get(*input).copied().unwrap_or(false));
-            read.then_some((inputs[0] / 4 * BLOCK) as u32)
-        }));
+    let range = [i16::try_from(out.least()).ok()?, i16::try_from(out.max_raw()).ok()?];
+    let fits = if packing.bytes { range == [-128, 127] && packing.least == -128 } else { packing.least == 0 };
+    if !fits {
+        return None;
     }
-    Some(scale)
+    let k = used.len();
+    let mut chunks = vec![Chunk([[0; CHUNK]; 5]); k.div_ceil(CHUNK)];
+    for (at, (offset, shift)) in offsets.iter().zip(shifts).enumerate() {
+        let offset = offset_format.exact((*offset).into());
+        let constants = constants(input.hardware_fraction, offset, *difference, *shift, out)?;
+        for (list, constant) in chunks[at / CHUNK].0.iter_mut().zip(constants) {
+            list[at % CHUNK] = constant;
+        }
+    }
+    let read = used.chunks(packing.each()).map(|plane| plane.contains(&true)).collect();
+    Some(ScaleRows { k, output, bytes: packing.bytes, range, chunks, read })
 }
 
 /// Whether the door and the difference amount to one wrap at the difference's top: hardware integers lose nothing at the
@@ -72,7 +56,13 @@ fn wraps_alike(input: &Input, difference: Format) -> bool {
 }
 
 /// The constants of an input, or None where 16 bits are not enough.
-fn lane(hardware_fraction: i32, offset: Exact, difference: Format, shift: i32, out: Format) -> Option<Lane> {
+fn constants(
+    hardware_fraction: i32,
+    offset: Exact,
+    difference: Format,
+    shift: i32,
+    out: Format,
+) -> Option<Constants> {
     // Bits after the point of a number without zeros at its end.
     let finest = match offset.mantissa {
         0 => hardware_fraction,
@@ -96,13 +86,13 @@ fn lane(hardware_fraction: i32, offset: Exact, difference: Format, shift: i32, o
         match out.rounding {
             Rounding::Round => (0, 0),
             Rounding::RoundToMinusInfinity => (0, 1 << lost),
-            Rounding::RoundConvergent => (1_u16 << below, 1 << lost),
+            Rounding::RoundConvergent => (1 << below, 1 << lost),
             Rounding::Truncate => (0, 1 << (below - 1)),
             _ => return None,
         }
     };
     let whole = shifted(offset, point + up)?;
-    Some(Lane { left: left as u16, offset: whole as i16, keep, step, factor: 1 << (15 - below) })
+    Some([1 << left, whole as i16, keep, step, 1 << (15 - below)])
 }
 
 /// A number times 2^`places`, if that is whole.

@@ -83,8 +83,8 @@ impl FromStr for Simd {
 /// What a plan has to know of an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// As [`Isa::TILE`].
-    pub(crate) tile: usize,
+    /// As [`Isa::LANES`].
+    pub(crate) lanes: usize,
     /// As [`Isa::BYTES`].
     pub(crate) bytes: bool,
     /// As [`Isa::ROWS`].
@@ -93,7 +93,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     const fn of<I: Isa>(_: I) -> Self {
-        Self { tile: I::TILE, bytes: I::BYTES, rows: I::ROWS }
+        Self { lanes: I::LANES, bytes: I::BYTES, rows: I::ROWS }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::Isa;
-use super::scale::{Chunk, ScaleRows};
+use super::isa::{Isa, Rows};
+use super::rows::{self, ScaleRows};
 use super::{Block, PlaneStep, Step, run_planes};
 
 /// AVX-512, and with `VNNI` its dot products.
@@ -48,6 +48,11 @@ fn planes(step: &PlaneStep, block: &mut Block) {
     run_planes(step, block);
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn scale_rows<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, block: &mut Block) {
+    rows::run(isa, scale, block);
+}
+
 /// Calls an intrinsic of the instruction set that `self` proves.
 macro_rules! have {
     ($call:expr) => {
@@ -58,9 +63,9 @@ macro_rules! have {
 
 impl<const VNNI: bool> Isa for Avx512<VNNI> {
     const LANES: usize = 16;
-    const TILE: usize = 14;
+    const WIDE: bool = true;
     const BYTES: bool = VNNI;
-    const ROWS: bool = VNNI;
+    const ROWS: bool = true;
     type V = __m512i;
     type Places = __m512i;
 
@@ -129,8 +134,8 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn high(self, a: __m512i) -> __m512i {
-        have!(_mm512_srli_epi32::<16>(a))
+    fn right32_unsigned(self, a: __m512i, places: __m512i) -> __m512i {
+        have!(_mm512_srlv_epi32(a, places))
     }
 
     #[inline(always)]
@@ -172,70 +177,48 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
         have!(_mm512_mask_sub_epi16(a, _mm512_test_epi16_mask(a, bit), a, _mm512_set1_epi16(1)))
     }
 
-    #[inline(always)]
     fn scale_rows(self, scale: &ScaleRows, block: &mut Block) {
-        let (k, lanes) = (scale.k, block.lanes);
-        assert!(block.hardware.len() == lanes * k, "a row a lane");
-        assert_eq!(scale.planes.len(), scale.chunks.len());
-        let output = &mut block.memory.narrow.lanes_mut()[scale.output..];
-        for lane in (0..lanes).step_by(16) {
-            for (at, (chunk, planes)) in scale.chunks.iter().zip(&scale.planes).enumerate() {
-                let first = at * 64;
-                let mut rows = [have!(_mm512_setzero_si512()); 16];
-                for (event, row) in rows.iter_mut().enumerate() {
-                    let values = &block.hardware[(lane + event) * k..][first..k.min(first + 64)];
-                    *row = self.scale_row(chunk, values);
-                }
-                for (v, plane) in self.transpose(rows).into_iter().zip(planes) {
-                    if let Some(plane) = plane {
-                        let to = &mut output[*plane as usize + lane..][..16];
-                        // SAFETY: `to` has room for 16 values.
-                        unsafe { self.store(to.as_mut_ptr(), v) };
-                    }
-                }
-            }
-        }
+        have!(scale_rows(self, scale, block));
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const i16) {
+        have!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
     }
 }
 
-impl<const VNNI: bool> Avx512<VNNI> {
-    /// Scales at most 64 values of a row.
+impl<const VNNI: bool> Rows for Avx512<VNNI> {
     #[inline(always)]
-    fn scale_row(self, chunk: &Chunk, values: &[i16]) -> __m512i {
-        let count = values.len();
-        let mask = u64::MAX >> (64 - count.clamp(1, 64));
-        let from = values.as_ptr();
-        // SAFETY: the masks leave out what lies past `values`, and masked lanes are not accessed.
-        let (low, high) = unsafe {
-            (
-                _mm512_maskz_loadu_epi16(mask as u32, from),
-                _mm512_maskz_loadu_epi16((mask >> 32) as u32, from.wrapping_add(32)),
-            )
-        };
-        let low = self.scale_half(chunk, 0, low);
-        let high = self.scale_half(chunk, 32, high);
+    fn load16(self, from: &[i16]) -> __m512i {
+        let mask = u32::MAX.checked_shr(32 - from.len() as u32).unwrap_or(0);
+        // SAFETY: the mask leaves out what lies past `from`, and masked lanes are not accessed; `self` proves the
+        // instruction set.
+        unsafe { _mm512_maskz_loadu_epi16(mask, from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn scale16(self, h: __m512i, [left, offset, keep, step, factor]: &[__m512i; 5]) -> __m512i {
+        have!({
+            let u = _mm512_sub_epi16(_mm512_mullo_epi16(h, *left), *offset);
+            let u = _mm512_mask_subs_epi16(u, _mm512_testn_epi16_mask(u, *keep), u, *step);
+            _mm512_mulhrs_epi16(u, *factor)
+        })
+    }
+
+    #[inline(always)]
+    fn clamp16(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
+        have!(_mm512_min_epi16(_mm512_max_epi16(v, least), most))
+    }
+
+    #[inline(always)]
+    fn bytes_plus_128(self, low: __m512i, high: __m512i) -> __m512i {
         have!(_mm512_xor_si512(_mm512_packs_epi16(low, high), _mm512_set1_epi8(-128)))
     }
 
-    /// Scales 32 values, from input `first` of the chunk.
     #[inline(always)]
-    fn scale_half(self, chunk: &Chunk, first: usize, h: __m512i) -> __m512i {
-        // SAFETY: each constant has 64 numbers and `first` is 0 or 32; `self` proves the instruction set.
-        unsafe {
-            let constant = |numbers: *const i16| _mm512_loadu_si512(numbers.add(first).cast());
-            let left = constant(chunk.left.as_ptr().cast());
-            let u = _mm512_sub_epi16(_mm512_sllv_epi16(h, left), constant(chunk.offset.as_ptr()));
-            let lower = _mm512_testn_epi16_mask(u, constant(chunk.keep.as_ptr().cast()));
-            let u = _mm512_mask_subs_epi16(u, lower, u, constant(chunk.step.as_ptr()));
-            _mm512_mulhrs_epi16(u, constant(chunk.factor.as_ptr()))
-        }
-    }
-
-    /// The transpose of 16 rows of 16 lanes.
-    #[inline(always)]
-    fn transpose(self, rows: [__m512i; 16]) -> [__m512i; 16] {
-        let mut a = rows;
-        let mut b = rows;
+    fn transpose(self, rows: &mut [__m512i; 16]) {
+        let mut a = *rows;
+        let mut b = *rows;
         for i in 0..8 {
             b[2 * i] = have!(_mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]));
             b[2 * i + 1] = have!(_mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]));
@@ -260,6 +243,6 @@ impl<const VNNI: bool> Avx512<VNNI> {
             a[4 + c] = have!(_mm512_shuffle_i32x4::<0x88>(b[4 + c], b[12 + c]));
             a[12 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(b[4 + c], b[12 + c]));
         }
-        a
+        *rows = a;
     }
 }

@@ -1,12 +1,9 @@
 //! Dense layers: exact sums of products in 32-bit lanes, and what becomes of them before they leave the registers.
 
-use super::BLOCK;
 use super::isa::Isa;
+use super::{BLOCK, Block};
 
-/// Vectors of events in a tile.
-pub(crate) const EVENTS: usize = 2;
-
-/// A dense layer laid out for an instruction set.
+/// A dense layer laid out for packed lanes: two outputs at a time, for as many events as the registers hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     /// First lane of the packed input.
@@ -17,33 +14,29 @@ pub(crate) struct Dense {
     pub(crate) output: usize,
     /// Lanes of the output.
     pub(crate) output_lanes: usize,
+    /// Outputs.
+    pub(crate) outputs: usize,
     /// Whether a lane of the input holds four bytes, not two 16-bit numbers.
     pub(crate) bytes: bool,
     /// Outputs that are computed together.
-    pub(crate) tiles: Vec<Tile>,
-    /// For each tile, the places of the input (first lane, from `input`) that have a weight in it.
+    pub(crate) pairs: Vec<Pair>,
+    /// For each pair in turn, the planes of the input (first lane, from `input`) that have a weight in it.
     pub(crate) places: Vec<u32>,
-    /// For each of those, the packed weights of the tile's outputs.
-    pub(crate) weights: Vec<i32>,
-    /// What each output starts from, with the constants of `finish` already added.
-    pub(crate) starts: Vec<i32>,
+    /// For each of those, the packed weights of both outputs.
+    pub(crate) weights: Vec<[i32; 2]>,
     /// What becomes of the sums.
     pub(crate) finish: Finish,
 }
 
-/// Outputs that are computed together.
+/// Two outputs, or one and nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Tile {
-    /// First output, a multiple of 4.
-    pub(crate) first: usize,
-    /// How many there are.
-    pub(crate) count: usize,
-    /// First of its [`Dense::places`].
-    pub(crate) place: usize,
-    /// How many there are.
-    pub(crate) places: usize,
-    /// First of its [`Dense::weights`].
-    pub(crate) weight: usize,
+pub(crate) struct Pair {
+    /// End of its [`Dense::places`].
+    pub(crate) end: usize,
+    /// What the sums start from, with the constants of `finish` already added.
+    pub(crate) starts: [i32; 2],
+    /// Planes to write, first lane from `output`: of both outputs, or of the pair.
+    pub(crate) to: [Option<u32>; 2],
 }
 
 /// What becomes of the sums.
@@ -84,114 +77,77 @@ pub(crate) struct Window {
 /// Layout of the finished numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pack {
-    /// Two 16-bit numbers a lane: outputs 2 i, 2 i + 1.
+    /// Two 16-bit numbers a lane.
     Pairs,
-    /// Four bytes a lane: outputs 4 i, 4 i + 2, 4 i + 1, 4 i + 3.
+    /// Four bytes a lane: the low bytes of one pair and of the next, in turns. The first pair of such a lane writes its
+    /// 16-bit numbers, and the next one, whose second plane this is, the bytes.
     Quads,
     /// A plane an output, each number of 16 bits plus the constant.
     Planes(i32),
 }
 
-/// Runs a layer on the first `lanes` events of a block; `lanes` is a multiple of [`EVENTS`] vectors.
+/// Runs a layer on the first `lanes` events of a block.
 #[inline(always)]
-pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, arena: &mut [i32], lanes: usize) {
-    assert!(lanes <= BLOCK && lanes.is_multiple_of(EVENTS * I::LANES), "a whole number of tiles");
+pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, block: &mut Block) {
+    let lanes = block.lanes;
+    let arena = block.memory.narrow.lanes_mut();
+    assert!(lanes <= BLOCK && lanes.is_multiple_of(2 * I::LANES), "a whole number of two vectors");
     let (before, after) = arena.split_at_mut(layer.output);
     let input = &before[layer.input..][..layer.input_lanes];
     let output = &mut after[..layer.output_lanes];
-    let mut sums = Sums([0; MOST]);
+    // Hoisted so that the loads need no bounds check.
+    assert!(layer.places.iter().all(|place| *place as usize + lanes <= input.len()), "places in the input");
     let finisher = Finisher::new(isa, layer.finish);
-    for tile in &layer.tiles {
-        let work = Work {
-            places: &layer.places[tile.place..][..tile.places],
-            weights: &layer.weights[tile.weight..][..tile.places * tile.count],
-            starts: &layer.starts[tile.first..][..tile.count],
-        };
-        // Hoisted so that the loads need no bounds check.
-        assert!(
-            work.places.iter().all(|place| *place as usize + lanes <= input.len()),
-            "places in the input"
-        );
-        for lane in (0..lanes).step_by(EVENTS * I::LANES) {
-            if layer.bytes {
-                by_count::<I, true>(isa, &work, &input[lane..], &mut sums);
-            } else {
-                by_count::<I, false>(isa, &work, &input[lane..], &mut sums);
-            }
-            finisher.finish(tile, &mut sums, output, lane);
+    let mut first = 0;
+    for pair in &layer.pairs {
+        block.ahead.fetch(isa);
+        let work =
+            Work { places: &layer.places[first..pair.end], weights: &layer.weights[first..pair.end], pair };
+        first = pair.end;
+        if layer.bytes {
+            finisher.all_lanes::<true>(&work, input, output, lanes);
+        } else {
+            finisher.all_lanes::<false>(&work, input, output, lanes);
         }
     }
 }
-
-/// Most sums of a tile.
-const MOST: usize = 16 * EVENTS * 16;
-
-/// The sums of a tile: EVENTS vectors an output.
-#[repr(align(64))]
-struct Sums([i32; MOST]);
 
 struct Work<'a> {
     places: &'a [u32],
-    weights: &'a [i32],
-    starts: &'a [i32],
+    weights: &'a [[i32; 2]],
+    pair: &'a Pair,
 }
 
-#[inline(always)]
-fn by_count<I: Isa, const BYTES: bool>(isa: I, work: &Work, input: &[i32], sums: &mut Sums) {
-    match work.starts.len() {
-        1 => tile::<I, BYTES, 1>(isa, work, input, sums),
-        2 => tile::<I, BYTES, 2>(isa, work, input, sums),
-        3 => tile::<I, BYTES, 3>(isa, work, input, sums),
-        4 => tile::<I, BYTES, 4>(isa, work, input, sums),
-        5 if I::TILE > 4 => tile::<I, BYTES, 5>(isa, work, input, sums),
-        6 if I::TILE > 4 => tile::<I, BYTES, 6>(isa, work, input, sums),
-        7 if I::TILE > 4 => tile::<I, BYTES, 7>(isa, work, input, sums),
-        8 if I::TILE > 4 => tile::<I, BYTES, 8>(isa, work, input, sums),
-        9 if I::TILE > 8 => tile::<I, BYTES, 9>(isa, work, input, sums),
-        10 if I::TILE > 8 => tile::<I, BYTES, 10>(isa, work, input, sums),
-        11 if I::TILE > 8 => tile::<I, BYTES, 11>(isa, work, input, sums),
-        12 if I::TILE > 8 => tile::<I, BYTES, 12>(isa, work, input, sums),
-        13 if I::TILE > 12 => tile::<I, BYTES, 13>(isa, work, input, sums),
-        14 if I::TILE > 12 => tile::<I, BYTES, 14>(isa, work, input, sums),
-        count => unreachable!("a tile of {count} outputs"),
-    }
-}
+/// E vectors of neighbouring events.
+type Events<I, const E: usize> = [<I as Isa>::V; E];
 
-/// The sums of COUNT outputs for EVENTS vectors of events, which `input` begins with.
+/// The sums of two outputs for the E vectors of events that `input` begins with, in place `place`.
+///
+/// # Safety
+/// `input` must have E vectors from each of the places on.
 #[inline(always)]
-fn tile<I: Isa, const BYTES: bool, const COUNT: usize>(isa: I, work: &Work, input: &[i32], to: &mut Sums) {
-    assert_eq!(work.weights.len(), work.places.len() * COUNT);
-    let mut sums = [[isa.splat(0); EVENTS]; COUNT];
-    for (sum, start) in sums.iter_mut().zip(work.starts) {
-        *sum = [isa.splat(*start); EVENTS];
-    }
-    for (place, weights) in work.places.iter().zip(work.weights.chunks_exact(COUNT)) {
-        let mut x = [isa.splat(0); EVENTS];
-        for (e, x) in x.iter_mut().enumerate() {
-            // SAFETY: `run` has asserted that every place is followed by all lanes, and the lane that `input` begins
-            // with is followed by EVENTS vectors of them.
-            *x = unsafe { isa.load(input.as_ptr().add(*place as usize + e * I::LANES)) };
-        }
-        for (sum, weight) in sums.iter_mut().zip(weights) {
-            let w = isa.splat(*weight);
-            for (a, x) in sum.iter_mut().zip(x) {
-                *a = if BYTES { isa.dot4(*a, x, w) } else { isa.dot2(*a, x, w) };
+unsafe fn sums<I: Isa, const BYTES: bool, const E: usize>(
+    isa: I,
+    work: &Work,
+    input: *const i32,
+) -> [Events<I, E>; 2] {
+    let mut a = [isa.splat(work.pair.starts[0]); E];
+    let mut b = [isa.splat(work.pair.starts[1]); E];
+    for (place, weights) in work.places.iter().zip(work.weights) {
+        let w = [isa.splat(weights[0]), isa.splat(weights[1])];
+        for (e, (a, b)) in a.iter_mut().zip(&mut b).enumerate() {
+            // SAFETY: the caller vouches for E vectors from here on.
+            let x = unsafe { isa.load(input.add(*place as usize + e * I::LANES)) };
+            if BYTES {
+                *a = isa.dot4(*a, x, w[0]);
+                *b = isa.dot4(*b, x, w[1]);
+            } else {
+                *a = isa.dot2(*a, x, w[0]);
+                *b = isa.dot2(*b, x, w[1]);
             }
         }
     }
-    for (at, sum) in sums.into_iter().enumerate() {
-        put(isa, &mut to.0, at * EVENTS * I::LANES, sum);
-    }
-}
-
-/// Writes vectors of neighbouring events.
-#[inline(always)]
-fn put<I: Isa>(isa: I, output: &mut [i32], at: usize, v: [I::V; EVENTS]) {
-    let to = &mut output[at..][..EVENTS * I::LANES];
-    for (e, v) in v.into_iter().enumerate() {
-        // SAFETY: `to` has room for EVENTS vectors.
-        unsafe { isa.store(to.as_mut_ptr().add(e * I::LANES), v) };
-    }
+    [a, b]
 }
 
 /// What becomes of sums, with its constants in registers.
@@ -228,100 +184,128 @@ impl<I: Isa> Finisher<I> {
     }
 
     #[inline(always)]
-    fn finish(&self, tile: &Tile, sums: &mut Sums, output: &mut [i32], lane: usize) {
+    fn all_lanes<const BYTES: bool>(&self, work: &Work, input: &[i32], output: &mut [i32], lanes: usize) {
+        let mut lane = 0;
+        if I::WIDE {
+            while lane + 8 * I::LANES <= lanes {
+                self.some_lanes::<BYTES, 8>(work, input, output, lane);
+                lane += 8 * I::LANES;
+            }
+        } else {
+            while lane + 4 * I::LANES <= lanes {
+                self.some_lanes::<BYTES, 4>(work, input, output, lane);
+                lane += 4 * I::LANES;
+            }
+        }
+        while lane < lanes {
+            self.some_lanes::<BYTES, 2>(work, input, output, lane);
+            lane += 2 * I::LANES;
+        }
+    }
+
+    #[inline(always)]
+    fn some_lanes<const BYTES: bool, const E: usize>(
+        &self,
+        work: &Work,
+        input: &[i32],
+        output: &mut [i32],
+        lane: usize,
+    ) {
+        // SAFETY: `run` has asserted that every place is followed by all lanes, and E vectors from `lane` on are among
+        // them.
+        let [mut a, mut b] = unsafe { sums::<I, BYTES, E>(self.isa, work, input.as_ptr().add(lane)) };
         let (Finish::Sums { unused } | Finish::Round { unused, .. }) = self.finish;
         if unused != 0 {
-            self.wrap(tile.count, sums);
+            self.wrap(&mut a);
+            self.wrap(&mut b);
         }
+        let [to, other] = work.pair.to.map(|plane| plane.map(|plane| plane as usize + lane));
         match self.finish {
             Finish::Sums { .. } => {
-                for at in 0..tile.count {
-                    put(self.isa, output, (tile.first + at) * BLOCK + lane, self.sum(sums, at));
-                }
+                to.into_iter().for_each(|to| self.put(output, to, &a));
+                other.into_iter().for_each(|to| self.put(output, to, &b));
             }
-            Finish::Round { window, to, .. } => {
-                for at in (0..tile.count).step_by(if to == Pack::Quads { 4 } else { 2 }) {
-                    self.pack(window, to, sums, tile, at, output, lane);
+            Finish::Round { window, to: pack, .. } => {
+                for (a, b) in a.iter_mut().zip(&b) {
+                    *a = self.pair(window, *a, *b);
                 }
+                self.pack(pack, &a, [to, other], output);
             }
         }
+    }
+
+    #[inline(always)]
+    fn pack<const E: usize>(
+        &self,
+        pack: Pack,
+        pair: &Events<I, E>,
+        [to, other]: [Option<usize>; 2],
+        output: &mut [i32],
+    ) {
+        let isa = self.isa;
+        match pack {
+            Pack::Pairs => to.into_iter().for_each(|to| self.put(output, to, pair)),
+            Pack::Quads => {
+                to.into_iter().for_each(|to| self.put(output, to, pair));
+                if let Some(other) = other {
+                    let mut bytes = self.get(output, other);
+                    for (low, high) in bytes.iter_mut().zip(pair) {
+                        *low = isa.bytes(*low, *high);
+                    }
+                    self.put::<E>(output, other, &bytes);
+                }
+            }
+            Pack::Planes(least) => {
+                let (mask, half, least) = (isa.splat(0xffff), isa.places32(16), isa.splat(least));
+                let (mut even, mut odd) = (*pair, *pair);
+                for (even, odd) in even.iter_mut().zip(&mut odd) {
+                    *even = isa.add32(isa.and(*even, mask), least);
+                    *odd = isa.add32(isa.right32_unsigned(*odd, half), least);
+                }
+                to.into_iter().for_each(|to| self.put(output, to, &even));
+                other.into_iter().for_each(|to| self.put(output, to, &odd));
+            }
+        }
+    }
+
+    /// Two outputs of 16 bits, finished.
+    #[inline(always)]
+    fn pair(&self, window: Window, a: I::V, b: I::V) -> I::V {
+        let isa = self.isa;
+        let mut v = isa.excess16(isa.narrow(a, b), self.excess);
+        if window.even {
+            v = isa.less16(v, self.bit);
+        }
+        v = isa.right16(v, self.places);
+        if window.least == 0 { v } else { isa.add16(v, self.least) }
     }
 
     /// Cuts sums to the accumulator's bits.
     #[inline(always)]
-    fn wrap(&self, count: usize, sums: &mut Sums) {
-        let isa = self.isa;
-        for at in 0..count {
-            let wrapped = self.sum(sums, at).map(|v| {
-                let cut = isa.right32(isa.left32(v, self.unused), self.unused);
-                isa.add32(cut, self.offset)
-            });
-            put(isa, &mut sums.0, at * EVENTS * I::LANES, wrapped);
+    fn wrap<const E: usize>(&self, sums: &mut Events<I, E>) {
+        for v in sums {
+            let cut = self.isa.right32(self.isa.left32(*v, self.unused), self.unused);
+            *v = self.isa.add32(cut, self.offset);
         }
     }
 
     #[inline(always)]
-    fn sum(&self, sums: &Sums, at: usize) -> [I::V; EVENTS] {
-        let from = &sums.0[at * EVENTS * I::LANES..][..EVENTS * I::LANES];
-        let mut v = [self.offset; EVENTS];
+    fn put<const E: usize>(&self, output: &mut [i32], at: usize, v: &Events<I, E>) {
+        let to = &mut output[at..][..E * I::LANES];
+        for (e, v) in v.iter().enumerate() {
+            // SAFETY: `to` has room for E vectors.
+            unsafe { self.isa.store(to.as_mut_ptr().add(e * I::LANES), *v) };
+        }
+    }
+
+    #[inline(always)]
+    fn get<const E: usize>(&self, output: &[i32], at: usize) -> Events<I, E> {
+        let from = &output[at..][..E * I::LANES];
+        let mut v = [self.offset; E];
         for (e, v) in v.iter_mut().enumerate() {
-            // SAFETY: `from` has EVENTS vectors.
+            // SAFETY: `from` has E vectors.
             *v = unsafe { self.isa.load(from.as_ptr().add(e * I::LANES)) };
         }
         v
-    }
-
-    /// Outputs `at` and `at + 1` of a tile, finished.
-    #[inline(always)]
-    fn pair(&self, window: Window, sums: &Sums, at: usize) -> [I::V; EVENTS] {
-        let isa = self.isa;
-        let (a, b) = (self.sum(sums, at), self.sum(sums, at + 1));
-        let mut pair = a;
-        for (e, v) in pair.iter_mut().enumerate() {
-            *v = isa.excess16(isa.narrow(a[e], b[e]), self.excess);
-            if window.even {
-                *v = isa.less16(*v, self.bit);
-            }
-            *v = isa.right16(*v, self.places);
-            if window.least != 0 {
-                *v = isa.add16(*v, self.least);
-            }
-        }
-        pair
-    }
-
-    #[inline(always)]
-    fn pack(
-        &self,
-        window: Window,
-        to: Pack,
-        sums: &Sums,
-        tile: &Tile,
-        at: usize,
-        output: &mut [i32],
-        lane: usize,
-    ) {
-        let isa = self.isa;
-        let first = tile.first + at;
-        let low = self.pair(window, sums, at);
-        match to {
-            Pack::Pairs => put(isa, output, first / 2 * BLOCK + lane, low),
-            Pack::Quads => {
-                let high = self.pair(window, sums, at + 2);
-                let mut bytes = low;
-                for (e, bytes) in bytes.iter_mut().enumerate() {
-                    *bytes = isa.bytes(low[e], high[e]);
-                }
-                put(isa, output, first / 4 * BLOCK + lane, bytes);
-            }
-            Pack::Planes(least) => {
-                let (mask, least) = (isa.splat(0xffff), isa.splat(least));
-                put(isa, output, first * BLOCK + lane, low.map(|v| isa.add32(isa.and(v, mask), least)));
-                if at + 1 < tile.count {
-                    let high = low.map(|v| isa.add32(isa.high(v), least));
-                    put(isa, output, (first + 1) * BLOCK + lane, high);
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a kernel asks of an instruction set: vectors of 32-bit lanes, one event a lane.
 
-use super::scale::ScaleRows;
+use super::rows::ScaleRows;
 use super::{Block, PlaneStep};
 
 /// An instruction set whose presence was tested.
@@ -10,12 +10,12 @@ use super::{Block, PlaneStep};
 pub(crate) trait Isa: Copy {
     /// 32-bit lanes of a vector.
     const LANES: usize;
-    /// Most outputs of a tile, a multiple of 4: with [`EVENTS`](super::dense::EVENTS) vectors each, as many accumulators as the registers hold.
-    const TILE: usize;
+    /// Whether there are registers for 16 accumulators and what else a dense layer takes, or else for 8.
+    const WIDE: bool;
     /// Whether [`dot4`](Self::dot4) is one instruction.
     const BYTES: bool;
-    /// Whether there is a [`scale_rows`](Self::scale_rows).
-    const ROWS: bool = false;
+    /// Whether rows are scaled by [`rows::run`](super::rows::run), or else plane by plane.
+    const ROWS: bool;
     /// A vector.
     type V: Copy;
     /// How far to shift, in the form that the instructions take.
@@ -47,8 +47,8 @@ pub(crate) trait Isa: Copy {
     fn left32(self, a: Self::V, places: Self::Places) -> Self::V;
     /// 32-bit lanes: to the right, with the sign.
     fn right32(self, a: Self::V, places: Self::Places) -> Self::V;
-    /// 32-bit lanes, by 16 to the right, with zeros.
-    fn high(self, a: Self::V) -> Self::V;
+    /// 32-bit lanes: to the right, with zeros.
+    fn right32_unsigned(self, a: Self::V, places: Self::Places) -> Self::V;
     /// Each 32-bit lane: a in the low half and b in the high half, both saturated to unsigned 16 bits.
     fn narrow(self, a: Self::V, b: Self::V) -> Self::V;
     /// Each pair of bytes: the low byte of a's and the low byte of b's, which goes high.
@@ -65,8 +65,23 @@ pub(crate) trait Isa: Copy {
     fn less16(self, a: Self::V, bit: Self::V) -> Self::V;
     /// Runs a step on planes, compiled for the instruction set.
     fn planes(self, step: &PlaneStep, block: &mut Block);
-    /// Takes rows in, scaled and packed to bytes.
-    fn scale_rows(self, _: &ScaleRows, _: &mut Block) {
-        unreachable!("rows are scaled in lanes where the instruction set has no better way")
-    }
+    /// Scales rows; only where [`ROWS`](Self::ROWS).
+    fn scale_rows(self, scale: &ScaleRows, block: &mut Block);
+    /// Asks for the cache line of an address to be brought in; the address need not be valid.
+    fn prefetch(self, at: *const i16);
+}
+
+/// What scaling of rows takes besides (see [`ScaleRows`](super::rows::ScaleRows)).
+pub(crate) trait Rows: Isa {
+    /// 16-bit lanes: the numbers of a slice, then zeros; at most two a 32-bit lane.
+    fn load16(self, from: &[i16]) -> Self::V;
+    /// 16-bit lanes: scales.
+    fn scale16(self, h: Self::V, constants: &[Self::V; 5]) -> Self::V;
+    /// 16-bit lanes: brings into a range.
+    fn clamp16(self, v: Self::V, least: Self::V, most: Self::V) -> Self::V;
+    /// Two vectors of 16-bit lanes as one of bytes, saturated and plus 128, in the order of
+    /// [`lane_inputs`](super::rows::lane_inputs).
+    fn bytes_plus_128(self, low: Self::V, high: Self::V) -> Self::V;
+    /// The transpose of as many rows as there are lanes, which are the first.
+    fn transpose(self, rows: &mut [Self::V; 16]);
 }

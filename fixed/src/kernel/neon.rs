@@ -3,6 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::isa::Isa;
+use super::rows::ScaleRows;
 use super::{Block, PlaneStep, Step, run_planes};
 
 /// NEON.
@@ -42,8 +43,9 @@ macro_rules! have {
 
 impl Isa for Neon {
     const LANES: usize = 4;
-    const TILE: usize = 8;
+    const WIDE: bool = true;
     const BYTES: bool = false;
+    const ROWS: bool = false;
     type V = int32x4_t;
     type Places = int32x4_t;
 
@@ -109,8 +111,8 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn high(self, a: int32x4_t) -> int32x4_t {
-        have!(vreinterpretq_s32_u32(vshrq_n_u32::<16>(vreinterpretq_u32_s32(a))))
+    fn right32_unsigned(self, a: int32x4_t, places: int32x4_t) -> int32x4_t {
+        have!(vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vnegq_s32(places))))
     }
 
     #[inline(always)]
@@ -160,4 +162,11 @@ impl Isa for Neon {
             vreinterpretq_s32_s16(vaddq_s16(a, vreinterpretq_s16_u16(vtstq_s16(a, bit))))
         })
     }
+
+    fn scale_rows(self, _: &ScaleRows, _: &mut Block) {
+        unreachable!("planned only where ROWS")
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const i16) {}
 }

@@ -58,6 +58,25 @@ pub(crate) enum What {
     Dot { x: Planes, z: Planes, elements: usize, term: Assign },
 }
 
+impl What {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Scale { .. } => "input scaling",
+            Self::Weighted(_) => "weighted sums",
+            Self::Normalise { .. } => "normalisation",
+            Self::Relu { .. } => "ReLU",
+            Self::LeakyRelu { .. } => "leaky ReLU",
+            Self::Copy(_) => "assignment",
+            Self::Table { .. } => "table",
+            Self::Add { .. } => "addition",
+            Self::Multiply { .. } => "multiplication",
+            Self::Absolute { .. } => "absolute values",
+            Self::Sum { .. } => "sum",
+            Self::Dot { .. } => "scalar product",
+        }
+    }
+}
+
 /// Sums of products with the accumulator's rounding and overflow at each addition.
 #[derive(Clone, Debug)]
 pub(crate) struct Weighted {

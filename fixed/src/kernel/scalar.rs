@@ -1,6 +1,7 @@
 //! No instruction set in particular: what the compiler makes of plain loops.
 
 use super::isa::Isa;
+use super::rows::ScaleRows;
 use super::{Block, PlaneStep, run_planes};
 
 /// Present everywhere.
@@ -25,8 +26,9 @@ fn halves(a: V, b: V, f: impl Fn(u16, u16) -> u16) -> V {
 
 impl Isa for Scalar {
     const LANES: usize = LANES;
-    const TILE: usize = 4;
+    const WIDE: bool = false;
     const BYTES: bool = false;
+    const ROWS: bool = false;
     type V = V;
     type Places = u32;
 
@@ -49,11 +51,11 @@ impl Isa for Scalar {
 
     #[inline(always)]
     fn dot2(self, a: V, x: V, w: V) -> V {
-        let low = |v: i32| i32::from(v as i16);
-        each(|i| {
-            let products = (low(x[i]) * low(w[i])).wrapping_add((x[i] >> 16) * (w[i] >> 16));
-            a[i].wrapping_add(products)
-        })
+        // As numbers of 16 bits, which the compiler turns into an instruction that most CPUs have.
+        let words = |v: V| -> [[i16; 2]; LANES] { v.map(|v| [v as i16, (v >> 16) as i16]) };
+        let (x, w) = (words(x), words(w));
+        let product = |i: usize, half: usize| i32::from(x[i][half]) * i32::from(w[i][half]);
+        each(|i| a[i].wrapping_add(product(i, 0).wrapping_add(product(i, 1))))
     }
 
     #[inline(always)]
@@ -90,8 +92,8 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    fn high(self, a: V) -> V {
-        a.map(|a| (a.cast_unsigned() >> 16).cast_signed())
+    fn right32_unsigned(self, a: V, places: u32) -> V {
+        a.map(|a| (a.cast_unsigned() >> places).cast_signed())
     }
 
     #[inline(always)]
@@ -134,4 +136,11 @@ impl Isa for Scalar {
     fn planes(self, step: &PlaneStep, block: &mut Block) {
         run_planes(step, block);
     }
+
+    fn scale_rows(self, _: &ScaleRows, _: &mut Block) {
+        unreachable!("planned only where ROWS")
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const i16) {}
 }
