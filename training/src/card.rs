@@ -131,10 +131,8 @@ fn latent_score(head: Head, limit: f32, network: &Network) -> (String, String) {
     };
     let invalid =
         "An event with a NaN or infinite input may have a finite score; the engine marks it invalid.";
-    let limits = match head.has_variance() {
-        true => format!("; ln sigma^2 is kept within +-{limit}"),
-        false => String::new(),
-    };
+    let limits =
+        if head.has_variance() { format!("; ln sigma^2 is kept within +-{limit}") } else { String::new() };
     (name.to_owned(), format!("{formula}{limits}. {invalid}"))
 }
 

@@ -218,7 +218,8 @@ impl Moments {
             object.continuous().filter(move |&input| !is_flag(object, input) || self.count[input] == 0)
         });
         // Never present: least stays above greatest. NaN (a pT below the domain of the logarithm) compares false.
-        inputs.filter(|&input| !(self.least[input] < self.greatest[input])).collect()
+        let varies = |&input: &usize| self.least[input] < self.greatest[input];
+        inputs.filter(|input| !varies(input)).collect()
     }
 
     /// Scale and offset of an input.
