@@ -10,13 +10,13 @@ use crate::problem::{Problem, ProgramError};
 use crate::program::{Input, Kind, Operation, Program, Tensor, VERSION};
 
 /// Most elements of all tensors together.
-pub const MAX_ELEMENTS: usize = 1 << 20;
+pub const MAX_ELEMENTS: usize = 1 << 19;
 /// Most operations.
 pub const MAX_OPERATIONS: usize = 1 << 12;
 /// Most constants (weights, biases, tables and so on) of all operations together.
 pub const MAX_CONSTANTS: usize = 1 << 22;
 /// Most products of an event.
-pub const MAX_PRODUCTS: usize = 1 << 28;
+pub const MAX_PRODUCTS: usize = 1 << 26;
 const MAX_AXES: usize = 8;
 
 /// A program that was checked: every name is resolved, every length is right, and no exact intermediate is too wide.

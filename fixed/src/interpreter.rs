@@ -198,13 +198,20 @@ pub const fn tree_split(count: usize) -> usize {
 /// The entry of a table of `size` entries for x.
 #[must_use]
 pub fn table_index(x: Exact, range: u32, offset: i32, size: usize) -> usize {
+    let n = table_quotient(x, range, size).wrapping_add(offset);
+    usize::try_from(n).unwrap_or(0).min(size - 1)
+}
+
+/// x `size` / `range` as C++ makes a 32-bit integer of it: towards zero, modulo 2^32.
+#[must_use]
+pub fn table_quotient(x: Exact, range: u32, size: usize) -> i32 {
     let quotient = x.mantissa * size as i128 / i128::from(range);
+    let places = x.fraction.unsigned_abs();
     let whole = if x.fraction >= 0 {
         // Towards zero: `/` and not `>>`.
-        1_i128.checked_shl(x.fraction.unsigned_abs()).map_or(0, |step| quotient / step)
+        1_i128.checked_shl(places).map_or(0, |step| quotient / step)
     } else {
-        quotient.checked_shl(x.fraction.unsigned_abs()).unwrap_or(0)
+        quotient.checked_shl(places).unwrap_or(0)
     };
-    let n = (whole as i32).wrapping_add(offset);
-    usize::try_from(n).unwrap_or(0).min(size - 1)
+    whole as i32
 }

@@ -1,0 +1,7 @@
+//! For tests: random programs and rows, and where the HLS headers are.
+
+mod headers;
+mod program;
+
+pub use headers::hls4ml;
+pub use program::{program, rows_f32, rows_i16};
