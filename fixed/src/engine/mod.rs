@@ -174,7 +174,7 @@ impl Engine {
         text
     }
 
-    /// Seconds that each step takes on a block of events in the cache, the median of `turns`, with what the step does.
+    /// Seconds that each step takes on a block of events in the cache, the least of `turns`, with what the step does.
     ///
     /// # Panics
     /// When the rows are not a block of events of K inputs, or there are no turns.
@@ -199,7 +199,7 @@ impl Engine {
                     })
                     .collect();
                 seconds.sort_by(f64::total_cmp);
-                (step[0].to_string(), seconds[turns / 2])
+                (step[0].to_string(), seconds[0])
             })
             .collect()
     }
