@@ -12,24 +12,26 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use common::{K, graph, sum_of_squares, write_bundle};
+use common::{K, fixed_program, graph, sum_of_squares, write_bundle, write_fixed_bundle};
 use trigsieve::event::{ElementType, Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
-use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
+use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec, Simd};
+use trigsieve_fixed::Interpreter;
 use trigsieve_onnx::{Attribute, TensorData};
 
 const BATCH_SIZES: [usize; 5] = [1, 2, 7, 64, 1000];
 /// Not a multiple of any batch size above 1, so that every one of them ends in a partial batch.
 const EVENTS: usize = 2003;
 
-/// Of one engine between batches of two and more; 2.4e-7 was measured.
-const BATCH_TOLERANCE: f32 = 1e-6;
+/// Of one engine between batches of two and more; 2.4e-7 was measured with an autoencoder, 2.0e-6 with sum mu^2 / sigma^2,
+/// where it is a matter of the exponential's last bits.
+const BATCH_TOLERANCE: f32 = 5e-6;
 /// Of one engine between a single event and a batch: 1.8e-6 was measured here and 3.1e-5 on the sample, both with
 /// rten, which has a kernel of its own for this case.
 const SINGLE_TOLERANCE: f32 = 5e-5;
 /// Between engines in single precision; 3.5e-7 was measured.
 const FLOAT_TOLERANCE: f32 = 1e-5;
-/// Between engines in int8: the last bit of a float decides on which of two quantisation steps it lands. 3 of 250,000
+/// Between engines in int8, and between batches of one: the last bit of a float decides on which of two quantisation steps it lands. 3 of 250,000
 /// background events are on different ones, the worst 0.17 apart. All but one in a hundred agree to the tolerance of
 /// floats, none is further off than this.
 const INT8_TOLERANCE: f32 = 0.2;
@@ -52,6 +54,12 @@ impl Subject {
 
     fn rows(&self) -> Rows<'_> {
         Rows::new(Values::F32(&self.inputs), self.k())
+    }
+
+    /// The engines that run this precision.
+    fn engines(&self) -> Vec<Engine> {
+        let engines = Engine::value_variants().iter().copied();
+        engines.filter(|engine| engine.precisions().contains(&self.precision)).collect()
     }
 
     fn scorer(&self, engine: Engine) -> Box<dyn Scorer> {
@@ -88,7 +96,7 @@ fn subjects(folder: &Path) -> Vec<Subject> {
     let bundle = ModelBundle::open(folder).unwrap();
     let inputs = trigger_like(bundle.card().inputs);
     let has = |precision: &Precision| bundle.card().files.contains_key(precision.file());
-    let precisions = [Precision::Float, Precision::Int8].into_iter().filter(has);
+    let precisions = Precision::ALL.into_iter().filter(has);
     precisions
         .map(|precision| Subject { bundle: bundle.clone(), precision, inputs: inputs.clone() })
         .collect()
@@ -159,22 +167,23 @@ fn fixtures(folder: &Path) -> Vec<Subject> {
         let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
         graph.node("Squeeze", &[&column, &axes], "score", vec![]).unwrap()
     });
-    [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)]
-        .into_iter()
-        .flat_map(|(name, bytes)| {
-            write_bundle(&folder.join(name), name, &bytes);
-            subjects(&folder.join(name))
-        })
-        .collect()
+    let graphs =
+        [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)];
+    for (name, bytes) in &graphs {
+        write_bundle(&folder.join(name), name, bytes);
+    }
+    let programs =
+        [("fixed_steps", fixed_program(Some(vec![0.5, 0.0435, 0.1]))), ("fixed_plain", fixed_program(None))];
+    for (name, program) in &programs {
+        write_fixed_bundle(&folder.join(name), name, program);
+    }
+    let names = graphs.iter().map(|(name, _)| name).chain(programs.iter().map(|(name, _)| name));
+    names.flat_map(|name| subjects(&folder.join(name))).collect()
 }
 
 fn every_subject(check: impl Fn(&Subject)) {
     let folder = tempfile::tempdir().unwrap();
     bundled().iter().chain(&fixtures(folder.path())).for_each(check);
-}
-
-fn engines() -> &'static [Engine] {
-    Engine::value_variants()
 }
 
 fn relative_difference(left: f32, right: f32) -> f32 {
@@ -194,17 +203,12 @@ fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
 #[test]
 fn batch_sizes_agree() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let all = subject.scores(engine, EVENTS);
             for batch in BATCH_SIZES {
-                let difference = largest_difference(&subject.scores(engine, batch), &all);
-                println!("{}, {}, batch {batch}: {difference:e}", subject.name(), engine.name());
                 let tolerance = if batch == 1 { SINGLE_TOLERANCE } else { BATCH_TOLERANCE };
-                assert!(
-                    difference <= tolerance,
-                    "{}, {engine:?}, batch {batch}: {difference}",
-                    subject.name()
-                );
+                let what = format!("{}, {}, batch {batch}", subject.name(), engine.name());
+                assert_agree(subject.precision, &subject.scores(engine, batch), &all, tolerance, &what);
             }
         }
     });
@@ -213,34 +217,38 @@ fn batch_sizes_agree() {
 #[test]
 fn engines_agree() {
     every_subject(|subject| {
-        let reference = subject.scores(engines()[0], 64);
-        for &engine in &engines()[1..] {
+        let engines = subject.engines();
+        let reference = subject.scores(engines[0], 64);
+        for &engine in &engines[1..] {
             let scores = subject.scores(engine, 64);
-            let largest = largest_difference(&scores, &reference);
-            let pairs = scores.iter().zip(&reference);
-            let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= FLOAT_TOLERANCE).count();
-            println!("{}, {}: largest {largest:e}, {equal} of {EVENTS} equal", subject.name(), engine.name());
-            match subject.precision {
-                Precision::Float => {
-                    assert!(largest <= FLOAT_TOLERANCE, "{}, {engine:?}: {largest}", subject.name())
-                }
-                Precision::Int8 => {
-                    assert!(largest <= INT8_TOLERANCE, "{}, {engine:?}: {largest}", subject.name());
-                    assert!(
-                        equal >= EVENTS - EVENTS / 100,
-                        "{}, {engine:?}: {equal} of {EVENTS}",
-                        subject.name()
-                    );
-                }
-            }
+            let what = format!("{}, {}", subject.name(), engine.name());
+            assert_agree(subject.precision, &scores, &reference, FLOAT_TOLERANCE, &what);
         }
     });
+}
+
+/// In single precision all scores agree to the tolerance; in int8 all but one in a hundred do, and the others to a
+/// quantisation step.
+#[track_caller]
+fn assert_agree(precision: Precision, scores: &[f32], reference: &[f32], tolerance: f32, what: &str) {
+    let largest = largest_difference(scores, reference);
+    let pairs = scores.iter().zip(reference);
+    let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= tolerance).count();
+    println!("{what}: largest {largest:e}, {equal} of {EVENTS} equal");
+    match precision {
+        Precision::Float => assert!(largest <= tolerance, "{what}: {largest}"),
+        Precision::Int8 => {
+            assert!(largest <= INT8_TOLERANCE, "{what}: {largest}");
+            assert!(equal >= EVENTS - EVENTS / 100, "{what}: {equal} of {EVENTS}");
+        }
+        Precision::Fixed => assert_eq!(scores, reference, "{what}"),
+    }
 }
 
 #[test]
 fn scoring_again_gives_the_same_bits() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let first = score(scorer.as_mut(), subject.rows(), 64);
             // Another size in between must leave nothing behind.
@@ -255,7 +263,7 @@ fn scoring_again_gives_the_same_bits() {
 #[test]
 fn an_empty_batch_is_no_error() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             scorer.score(subject.rows().slice(0, 0), &mut []).unwrap();
             assert!(score(scorer.as_mut(), subject.rows().slice(0, 1), 1)[0].is_finite());
@@ -272,7 +280,7 @@ fn an_event_that_is_not_finite_leaves_its_neighbours_alone() {
         inputs[3 * k..4 * k].fill(f32::INFINITY);
         inputs[8 * k + k - 1] = f32::NEG_INFINITY;
         let broken = Rows::new(Values::F32(&inputs), k);
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let clean = score(scorer.as_mut(), subject.rows().slice(0, 9), 9);
             let scores = score(scorer.as_mut(), broken, 9);
@@ -289,7 +297,7 @@ fn what_does_not_fit_is_refused() {
         let k = subject.k();
         let integers = vec![0_i16; k];
         let wide = vec![0.0; k + 1];
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let mut scores = [0.0; 2];
             let wrong_k = scorer.score(Rows::new(Values::F32(&wide), k + 1), &mut scores[..1]);
@@ -297,10 +305,13 @@ fn what_does_not_fit_is_refused() {
             let too_few = scorer.score(subject.rows().slice(0, 3), &mut scores);
             assert!(matches!(too_few, Err(ScoreError::Shape { .. })), "{engine:?}: {too_few:?}");
             let element = scorer.score(Rows::new(Values::I16(&integers), k), &mut scores[..1]);
-            assert!(
-                matches!(element, Err(ScoreError::Element { found: ElementType::I16, .. })),
-                "{engine:?}: {element:?}"
-            );
+            match subject.precision {
+                Precision::Fixed => element.unwrap(),
+                Precision::Float | Precision::Int8 => assert!(
+                    matches!(element, Err(ScoreError::Element { found: ElementType::I16, .. })),
+                    "{engine:?}: {element:?}"
+                ),
+            }
         }
     });
 }
@@ -308,7 +319,7 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn scorers_of_one_bundle_run_side_by_side() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let expected = subject.scores(engine, 64);
             std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| subject.scores(engine, 64))).collect();
@@ -318,4 +329,36 @@ fn scorers_of_one_bundle_run_side_by_side() {
             });
         }
     });
+}
+
+/// Integer arithmetic has no tolerance: the engine's scores are those of the specification, event by event.
+#[test]
+fn fixed_scores_are_those_of_the_specification() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = fixtures(folder.path());
+    let bundled = bundled();
+    for subject in bundled.iter().chain(&fixtures).filter(|subject| subject.precision == Precision::Fixed) {
+        let program = subject.bundle.program().unwrap();
+        let mut specification = Interpreter::new(program.program());
+        let physical =
+            subject.inputs.chunks(subject.k()).map(|row| specification.run_f32(row)).collect::<Vec<_>>();
+        let integers: Vec<i16> = subject.inputs.iter().map(|value| (value * 37.0) as i16).collect();
+        let counted = integers.chunks(subject.k()).map(|row| specification.run_i16(row)).collect::<Vec<_>>();
+        let value =
+            |raw: Vec<i128>| raw.into_iter().map(|raw| specification.score_value(raw)).collect::<Vec<f32>>();
+        let (physical, counted) = (value(physical), value(counted));
+        let rows = Rows::new(Values::I16(&integers), subject.k());
+        for simd in Simd::available() {
+            let spec = ScorerSpec {
+                engine: Engine::Fixed,
+                precision: Precision::Fixed,
+                simd: Some(simd),
+                ..ScorerSpec::default()
+            };
+            let mut scorer = spec.scorer(&subject.bundle).unwrap();
+            assert!(scorer.describe().contains(simd.name()), "{}", scorer.describe());
+            assert_eq!(score(scorer.as_mut(), subject.rows(), 100), physical, "{}, {simd}", subject.name());
+            assert_eq!(score(scorer.as_mut(), rows, 100), counted, "{}, {simd}", subject.name());
+        }
+    }
 }

@@ -79,6 +79,8 @@ pub struct Report {
     pub around: String,
     /// Where the score comes from.
     pub score: String,
+    /// The files that were read, by their path in the project.
+    pub files: Vec<String>,
     /// What was left out, and why.
     pub notes: Vec<String>,
 }
@@ -155,6 +157,11 @@ fn assemble(project: &Project, options: &Options) -> Result<Imported> {
             score::add(&mut builder, options.score, chosen, options.score_format, function.at)?
         }
     };
+    let mut files = found.unit.files.clone();
+    files.extend(wrapper.iter().flat_map(|wrapper| wrapper.unit.files.iter().copied()));
+    report.files.extend(files.into_iter().map(|file| project.path(file).to_owned()));
+    report.files.sort();
+    report.files.dedup();
     let program = pruned(builder.finish(function.name, score), &mut report);
     match program.clone().check() {
         Ok(_) => Ok(Imported { program, report }),
@@ -171,7 +178,7 @@ fn chosen_output(names: &[&str], places: &[Place], options: &Options, at: error:
     };
     let place = index.and_then(|index| places.get(index));
     place.copied().ok_or_else(|| {
-        Trouble::at(at, format!("choose an output for the score with --output: {}", names.join(", ")))
+        Trouble::at(at, format!("choose an output for the score with --score-of: {}", names.join(", ")))
     })
 }
 
@@ -239,6 +246,9 @@ impl<'p> Top<'_, 'p> {
         let places = std::collections::BTreeMap::from([(name, input)]);
         let mut layers = Layers { shelf, network: self.network, builder, places, lines: Vec::new() };
         layers.run()?;
+        let texts =
+            layers.lines.iter().flat_map(|line| &line.weights).filter(|place| place.ends_with(".txt"));
+        report.files.extend(texts.cloned());
         report.layers = layers.lines.iter().map(Line::to_string).collect();
         let outputs = outputs.iter().map(|name| layers.places[name]).collect();
         Ok((layers.builder, outputs))

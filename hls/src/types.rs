@@ -33,7 +33,9 @@ fn format_within<'p>(tokens: &[Token<'p>], names: &Names<'_, 'p>, at: At, depth:
         return Ok(format);
     }
     let owner = path.len().checked_sub(2).and_then(|owner| names.scope.structs.get(path[owner]));
-    let names = owner.map_or(*names, |owner| names.inside(owner));
+    // `space::name` and `::name` are no struct's own.
+    let qualified = words[..open].iter().any(|token| token.is("::"));
+    let names = Names { inner: owner.or(names.inner.filter(|_| !qualified)), ..*names };
     match names.alias(name, at)? {
         Some(alias) => format_within(&alias.meaning, &names, at, depth + 1),
         None => Err(Trouble::at(at, unknown(name))),

@@ -9,7 +9,7 @@ use crate::proto::{
     StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
     attribute_type,
 };
-use crate::{ElementType, Error};
+use crate::{ElementType, Error, ModelSummary};
 
 /// IR version written: the newest that every ONNX Runtime since 1.10 loads (1.20 stops at IR version 10).
 pub const IR_VERSION: i64 = 8;
@@ -200,6 +200,73 @@ impl GraphBuilder {
             domain: None,
         });
         Ok(value)
+    }
+
+    /// Writes the graph of a model into this one: every name of it gets `prefix`, its inputs become the values given
+    /// here by their names in the model. Gives its output of the name `output`.
+    ///
+    /// # Errors
+    /// What [`ModelSummary::from_bytes`] and [`ModelSummary::check_deployable`] refuse; [`Error::Unsupported`] for
+    /// another operator set than [`OPSET_VERSION`] and for graphs inside nodes; [`Error::NoValue`] for an input that
+    /// is not given and an output that the model has not; [`Error::DuplicateName`].
+    pub fn embed(
+        &mut self,
+        model: &[u8],
+        prefix: &str,
+        inputs: &[(&str, &Value)],
+        output: &str,
+    ) -> Result<Value, Error> {
+        let summary = ModelSummary::from_bytes(model)?;
+        summary.check_deployable()?;
+        if summary.opset != OPSET_VERSION {
+            return Err(Error::Unsupported {
+                what: "another operator set than the graph it should be part of",
+            });
+        }
+        let graph = ModelProto::decode(model)?.graph.ok_or(Error::NoGraph)?;
+        let given =
+            |name: &str| inputs.iter().find(|(input, _)| *input == name).map(|(_, value)| value.0.clone());
+        let missing = |name: &str| Error::NoValue { name: name.to_owned() };
+        if let Some(input) = summary.inputs.iter().find(|input| given(&input.name).is_none()) {
+            return Err(missing(&input.name));
+        }
+        // An empty name is an optional input that is left out.
+        let renamed = |name: &str| match given(name) {
+            Some(value) => value,
+            None if name.is_empty() => String::new(),
+            None => format!("{prefix}{name}"),
+        };
+        for mut tensor in graph.initializer {
+            let name = renamed(tensor.name.as_deref().unwrap_or_default());
+            self.claim(&name)?;
+            tensor.name = Some(name);
+            self.graph.initializer.push(tensor);
+        }
+        for node in graph.node {
+            self.embed_node(node, &renamed)?;
+        }
+        let name = renamed(output);
+        if summary.outputs.iter().any(|value| value.name == output) {
+            Ok(Value(name))
+        } else {
+            Err(missing(output))
+        }
+    }
+
+    fn embed_node(&mut self, mut node: NodeProto, renamed: &dyn Fn(&str) -> String) -> Result<(), Error> {
+        if node.attribute.iter().any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty()) {
+            return Err(Error::Unsupported { what: "graphs inside nodes" });
+        }
+        node.name = node.name.map(|name| renamed(&name));
+        node.input.iter_mut().for_each(|input| *input = renamed(input));
+        for output in &mut node.output {
+            *output = renamed(output);
+            if !output.is_empty() {
+                self.claim(output)?;
+            }
+        }
+        self.graph.node.push(node);
+        Ok(())
     }
 
     /// Declares a value to be an output of the graph.

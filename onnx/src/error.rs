@@ -67,6 +67,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A model that becomes part of a graph wants an input that is not given, or has no such output.
+    #[error("model has an input that nothing is given for, or no output, named `{name}`")]
+    NoValue {
+        /// The name.
+        name: String,
+    },
     /// A value of a graph under construction has no reader and is no output.
     #[error("graph value `{name}` is never used")]
     Unused {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use trigsieve::model::Precision;
-use trigsieve::score::{Device, Engine, ScorerSpec};
+use trigsieve::score::{Device, Engine, ScorerSpec, Simd};
+
+use super::exit::usage;
 
 /// Which engine scores, as typed.
 #[derive(Args, Clone, Debug)]
@@ -12,35 +14,79 @@ pub struct EngineArgs {
     /// Engine that computes the scores.
     #[arg(long, value_enum, default_value_t = Engine::Onnx)]
     engine: Engine,
-    /// Which graph of the bundle runs.
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Float)]
-    precision: PrecisionArg,
+    /// Which graph of the bundle runs [default: float; with --engine fixed, fixed].
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArg>,
     /// cpu, cuda or cuda:N; a device that cannot be had is an error.
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// ONNX Runtime's library, instead of ORT_DYLIB_PATH or the one in `.venv`.
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+    #[command(flatten)]
+    simd: SimdArgs,
+}
+
+/// Which instruction set the fixed engine uses, as typed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SimdArgs {
+    /// Instruction set of the fixed engine, whose scores do not depend on it: auto, scalar, avx2, avx512, avx512-vnni or
+    /// neon.
+    #[arg(long, default_value = "auto", value_parser = parse_simd, value_name = "SET")]
+    simd: SimdChoice,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SimdChoice(Option<Simd>);
+
+fn parse_simd(text: &str) -> Result<SimdChoice, String> {
+    match text {
+        "auto" => Ok(SimdChoice(None)),
+        name => name.parse().map(|simd| SimdChoice(Some(simd))).map_err(|error| format!("{error}, auto")),
+    }
+}
+
+impl SimdArgs {
+    /// The instruction set; none: the best one.
+    pub fn get(self) -> Option<Simd> {
+        self.simd.0
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PrecisionArg {
     Float,
     Int8,
+    Fixed,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(typed: PrecisionArg) -> Self {
+        match typed {
+            PrecisionArg::Float => Self::Float,
+            PrecisionArg::Int8 => Self::Int8,
+            PrecisionArg::Fixed => Self::Fixed,
+        }
+    }
 }
 
 impl EngineArgs {
     /// The scorers that are asked for.
-    pub fn spec(&self) -> ScorerSpec {
-        let precision = match self.precision {
-            PrecisionArg::Float => Precision::Float,
-            PrecisionArg::Int8 => Precision::Int8,
-        };
-        ScorerSpec {
+    pub fn spec(&self) -> anyhow::Result<ScorerSpec> {
+        let precisions = self.engine.precisions();
+        let precision = self.precision.map_or(precisions[0], Precision::from);
+        if !precisions.contains(&precision) {
+            return Err(usage(format!(
+                "--engine {} does not run --precision {precision}: fixed.json needs --engine fixed",
+                self.engine.name()
+            )));
+        }
+        Ok(ScorerSpec {
             engine: self.engine,
             precision,
             device: self.device,
             onnxruntime: self.onnxruntime.clone(),
-        }
+            simd: self.simd.get(),
+        })
     }
 }

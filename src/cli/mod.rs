@@ -1,10 +1,12 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
 mod calibrate;
+mod compare;
 mod convert;
 mod engine;
 mod evaluate;
 mod exit;
+mod import_hls;
 mod inspect;
 mod output;
 mod progress;
@@ -46,6 +48,9 @@ enum Command {
     Replay(replay::ReplayArgs),
     Calibrate(calibrate::CalibrateArgs),
     Evaluate(evaluate::EvaluateArgs),
+    #[command(name = "import-hls")]
+    ImportHls(import_hls::ImportHlsArgs),
+    Compare(compare::CompareArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -70,6 +75,8 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(&args, context),
         Command::Calibrate(args) => calibrate::run(&args, context),
         Command::Evaluate(args) => evaluate::run(&args, context),
+        Command::ImportHls(args) => import_hls::run(&args, context),
+        Command::Compare(args) => compare::run(&args, context),
     }
 }
 

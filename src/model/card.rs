@@ -11,24 +11,33 @@ pub enum Precision {
     Float,
     /// `int8.onnx`, statically quantised (QDQ).
     Int8,
+    /// `fixed.json`, the firmware's fixed-point program.
+    Fixed,
 }
 
 impl Precision {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Float, Self::Int8, Self::Fixed];
+    /// Those whose graph is ONNX.
+    pub const ONNX: [Self; 2] = [Self::Float, Self::Int8];
+
     /// File name of the graph in the bundle.
     #[must_use]
     pub fn file(self) -> &'static str {
         match self {
             Self::Float => "float.onnx",
             Self::Int8 => "int8.onnx",
+            Self::Fixed => "fixed.json",
         }
     }
 
-    /// `float` or `int8`.
+    /// `float`, `int8` or `fixed`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Float => "float",
             Self::Int8 => "int8",
+            Self::Fixed => "fixed",
         }
     }
 }
@@ -59,8 +68,12 @@ pub struct Card {
     pub score: ScoreCard,
     /// How the inputs are scaled inside the graph, in words and formulae.
     pub preprocessing: String,
-    /// Data, seeds and result of the training.
-    pub training: TrainingCard,
+    /// Data, seeds and result of the training; absent for firmware that was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingCard>,
+    /// Where imported firmware came from; absent for a model that was trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportCard>,
     /// Thresholds measured on background, by precision, in order of falling background efficiency.
     #[serde(default)]
     pub thresholds: BTreeMap<Precision, Vec<Threshold>>,
@@ -97,12 +110,56 @@ pub struct TrainingCard {
     pub training_events: u64,
     /// Events of the validation split (early stopping, thresholds).
     pub validation_events: u64,
+    /// Epochs run; of all members together where there are several networks.
+    pub epochs: u64,
+    /// Epoch whose weights were kept, from 1; the latest of the members'.
+    pub best_epoch: u64,
+    /// Validation loss of that epoch; the mean of the members'.
+    pub validation_loss: f64,
+    /// The networks of an ensemble, the bundles of a combination; none for a single network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberCard>,
+}
+
+/// A member of an ensemble or of a combination.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberCard {
+    /// What tells it apart: hyperparameters, or the name of its bundle.
+    pub name: String,
+    /// SHA-256 of the graphs taken from its bundle, by file name; none in an ensemble.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// Epochs run.
     pub epochs: u64,
     /// Epoch whose weights were kept, from 1.
     pub best_epoch: u64,
     /// Validation loss of that epoch.
     pub validation_loss: f64,
+}
+
+/// Provenance of imported firmware.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCard {
+    /// Name and version of the program that imported it.
+    pub importer: String,
+    /// Name of the project's folder.
+    pub project: String,
+    /// Name of its top function.
+    pub top: String,
+    /// The files that were read.
+    pub sources: Vec<ImportedFile>,
+}
+
+/// A file of an imported project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFile {
+    /// Path inside of the project, with `/`.
+    pub file: String,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
 }
 
 /// A data file that a bundle depends on.

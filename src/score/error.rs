@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
+use trigsieve_fixed::SimdError;
+
 use super::Device;
 use crate::event::{ElementType, EventError};
-use crate::model::ModelError;
+use crate::model::{ModelError, Precision};
 
 /// Why a scorer could not be made or could not score.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,19 @@ pub enum ScoreError {
         /// The provider's own reason.
         reason: String,
     },
+    /// The engine has no such precision.
+    #[error(
+        "the {engine} engine does not run the precision {precision}: fixed.json needs --engine fixed, and nothing else does"
+    )]
+    Precision {
+        /// The engine.
+        engine: &'static str,
+        /// What was asked for.
+        precision: Precision,
+    },
+    /// The processor has not the instruction set that was asked for.
+    #[error(transparent)]
+    Simd(#[from] SimdError),
     /// The engine refused the graph.
     #[error("{path}: {engine} cannot run it: {reason}")]
     Graph {

@@ -209,3 +209,23 @@ fn events_without_objects_are_events() {
     let nothing = scratch.convert("1;p;1;2000;3\n", "dm_static").unwrap_err().to_string();
     assert!(nothing.contains("no event with an object"), "{nothing}");
 }
+
+/// The generator selected the bundled events before they were written: the channel must select them again.
+#[test]
+fn the_bundled_events_are_in_their_channel() {
+    let scratch = Scratch::new();
+    let sample = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
+    let mut conversion = scratch.conversion(&[sample("darkmachines_background_2b.csv")], "dm_static");
+    conversion.lines.selection = Some(Selection::Chan2b);
+    let background = conversion.clone().plan().unwrap().run(|_| ()).unwrap();
+    assert_eq!((background.inputs[0].events, background.inputs[0].crowded_events), (1026, 0));
+    conversion.inputs = vec![sample("darkmachines_chargino_neutralino_2b.csv")];
+    conversion.encoding = EncodingChoice::of_reference(&scratch.output(), None).unwrap();
+    conversion.output = scratch.path("signal.arrow");
+    let signal = conversion.clone().plan().unwrap().run(|_| ()).unwrap();
+    assert_eq!((signal.inputs[0].events, signal.encoding), (300, background.encoding));
+    conversion.lines.selection = Some(Selection::Chan3);
+    conversion.force = true;
+    let few = conversion.plan().unwrap().run(|_| ()).unwrap().inputs.remove(0);
+    assert!(few.events < 100 && few.events + few.lines.unwrap().not_selected == 300);
+}

@@ -1,15 +1,12 @@
 //! Background events in memory, split into training and validation.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-use trigsieve::event::{Encoding, EventTable, Rows, TableBatch, Values};
-use trigsieve::model::DataSource;
+use trigsieve::event::{Encoding, EventTable, Feature, Rows, TableBatch, Values};
+use trigsieve::model::{DataSource, sha256_of_file};
 
 use crate::TrainError;
-use crate::recipe::{Data, Recipe};
+use crate::recipe::{Data, Network, Recipe, STATIC};
 
 /// Fewest events on which a validation loss and a threshold mean anything.
 const MIN_VALIDATION_EVENTS: usize = 100;
@@ -78,23 +75,68 @@ pub struct Split {
     pub validation: EventMatrix,
     /// The files, in order.
     pub sources: Vec<DataSource>,
+    /// Full name of the encoding.
+    pub encoding: String,
+    /// Name and unit of each of the K inputs.
+    pub features: Vec<Feature>,
 }
 
 /// Reads a recipe's event tables and splits off the end for validation.
 ///
 /// # Errors
-/// A table that cannot be read or has another encoding, hardware integers, inputs that are not finite, and
-/// fewer events than one batch or than a validation needs.
-pub fn load(recipe: &Recipe, encoding: Encoding, data_folder: &Path) -> Result<Split, TrainError> {
+/// A table that cannot be read, has another encoding or another K than the first, hardware integers, inputs that are
+/// not finite, and fewer events than one batch or than a validation needs.
+pub fn load(recipe: &Recipe, data_folder: &Path) -> Result<Split, TrainError> {
     let mut values = Vec::new();
     let mut sources = Vec::new();
+    let mut first: Option<Inputs> = None;
     for file in &recipe.data.files {
-        sources.push(append_table(&data_folder.join(file), encoding, &mut values)?);
+        let path = data_folder.join(file);
+        let table = EventTable::open(&path)?;
+        let inputs = inputs_of(&table, &recipe.data, first.as_ref())?;
+        sources.push(append_table(&table, &inputs.features, &mut values)?);
+        first = Some(inputs);
     }
-    let (training, validation) = split(values, encoding.k(), &recipe.data);
-    require("training", training.len(), recipe.training.batch, "one batch")?;
+    let Inputs { encoding, features } = first.unwrap_or_default();
+    let (training, validation) = split(values, features.len().max(1), &recipe.data);
+    let batch = if matches!(recipe.network, Network::Combination(_)) { 0 } else { recipe.training.batch };
+    require("training", training.len(), batch.max(1), "one batch of training.batch events")?;
     require("validation", validation.len(), MIN_VALIDATION_EVENTS, "early stopping and thresholds")?;
-    Ok(Split { training, validation, sources })
+    Ok(Split { training, validation, sources, encoding, features })
+}
+
+/// What a table says of its inputs.
+#[derive(Default)]
+struct Inputs {
+    encoding: String,
+    features: Vec<Feature>,
+}
+
+/// The inputs of a table; those of the first one, where there is one, are what the others must have.
+fn inputs_of(table: &EventTable, data: &Data, first: Option<&Inputs>) -> Result<Inputs, TrainError> {
+    let schema = table.schema();
+    let encoding = match first {
+        Some(first) => first.encoding.clone(),
+        None => wanted_encoding(&data.encoding, &schema.encoding),
+    };
+    // The name decides K, so that a table of another K is refused before its names are looked at.
+    let known = encoding.parse::<Encoding>().map(Encoding::features).unwrap_or_default();
+    table.expect("the recipe", &encoding, known.len())?;
+    let features = if schema.features.is_empty() { known } else { schema.features.clone() };
+    if first.is_some_and(|first| first.features != features) {
+        return Err(TrainError::Features { path: table.path().to_owned() });
+    }
+    Ok(Inputs { encoding, features })
+}
+
+/// The full name of the encoding: a recipe may leave out its parameters.
+fn wanted_encoding(recipe: &str, table: &str) -> String {
+    let sizes = table.strip_prefix(STATIC).is_some_and(|sizes| sizes.starts_with('['));
+    match recipe.parse::<Encoding>() {
+        Ok(encoding) => encoding.name(),
+        Err(_) if recipe == STATIC && sizes => table.to_owned(),
+        Err(_) => recipe.to_owned(),
+    }
 }
 
 fn require(split: &'static str, events: usize, needed: usize, why: &'static str) -> Result<(), TrainError> {
@@ -111,19 +153,24 @@ fn split(mut values: Vec<f32>, k: usize, data: &Data) -> (EventMatrix, EventMatr
     (EventMatrix::new(values, k), EventMatrix::new(tail, k))
 }
 
-fn append_table(path: &Path, encoding: Encoding, values: &mut Vec<f32>) -> Result<DataSource, TrainError> {
-    let table = EventTable::open(path)?;
-    table.expect("the recipe", &encoding.name(), encoding.k())?;
+fn append_table(
+    table: &EventTable,
+    features: &[Feature],
+    values: &mut Vec<f32>,
+) -> Result<DataSource, TrainError> {
+    let path = table.path();
     for batch in table.batches() {
-        append_batch(batch, encoding, path, values)?;
+        append_batch(batch, features, path, values)?;
     }
+    table.check_intact()?;
     let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(DataSource { file, sha256: sha256_of(path)?, events: table.len() })
+    let sha256 = sha256_of_file(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
+    Ok(DataSource { file, sha256, events: table.len() })
 }
 
 fn append_batch(
     batch: &TableBatch,
-    encoding: Encoding,
+    features: &[Feature],
     path: &Path,
     values: &mut Vec<f32>,
 ) -> Result<(), TrainError> {
@@ -131,30 +178,14 @@ fn append_batch(
         return Err(TrainError::IntegerInputs { path: path.to_owned() });
     };
     if let Some(at) = inputs.iter().position(|value| !value.is_finite()) {
-        let (row, column) = (at / encoding.k(), at % encoding.k());
+        let (row, column) = (at / features.len(), at % features.len());
         return Err(TrainError::NonFiniteInput {
             path: path.to_owned(),
             row: batch.first_row() + row as u64,
-            input: encoding.features()[column].name.clone(),
+            input: features[column].name.clone(),
             value: inputs[at],
         });
     }
     values.extend_from_slice(inputs);
     Ok(())
-}
-
-fn sha256_of(path: &Path) -> Result<String, TrainError> {
-    let io = |source| TrainError::Io { path: path.to_owned(), source };
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(io)?);
-    let mut hash = Sha256::new();
-    loop {
-        let bytes = file.fill_buf().map_err(io)?;
-        if bytes.is_empty() {
-            break;
-        }
-        hash.update(bytes);
-        let read = bytes.len();
-        file.consume(read);
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
+use trigsieve::evaluate::EvaluateError;
 use trigsieve::event::EventError;
 use trigsieve::model::ModelError;
-use trigsieve::score::ScoreError;
+use trigsieve::score::{Device, ScoreError};
 
 /// Why a training did not end in a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,58 @@ pub enum TrainError {
         loss: f64,
         /// Learning rate of the step.
         learning_rate: f64,
+    },
+    /// The tables of a recipe have the same encoding but not the same inputs.
+    #[error(
+        "{path}: its inputs have other names than those of the first table; convert both with the same sizes"
+    )]
+    Features {
+        /// The table.
+        path: PathBuf,
+    },
+    /// Objects of an encoding can have different numbers of types.
+    #[error(
+        "objects with {first} and with {other} types in one encoding; a cross-entropy needs as many for each"
+    )]
+    Types {
+        /// Types of the first object.
+        first: usize,
+        /// Types of another.
+        other: usize,
+    },
+    /// More events than an order can number.
+    #[error("more than 4,294,967,295 training events; train on fewer files")]
+    TooManyEvents,
+    /// A checkpoint cannot be gone on with, or must not be overwritten.
+    #[error("{path}: the checkpoint {reason}")]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A part of a checkpoint is not what the recipe needs.
+    #[error("checkpoint: its {what} cannot be used; remove it to start anew")]
+    CheckpointContent {
+        /// The part.
+        what: String,
+    },
+    /// The bundles of a combination do not fit together, or have no table.
+    #[error("{path}: {reason}")]
+    Member {
+        /// The bundle.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The metrics for the card could not be measured.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// A device that this build cannot train on.
+    #[error("cannot train on {device}: this program was built without the feature `cuda`; use --device cpu")]
+    Device {
+        /// The device.
+        device: Device,
     },
     /// burn refused a setting or could not hand back a tensor.
     #[error("burn: {0}")]

@@ -3,263 +3,369 @@
 //! A plain loop over burn's optimiser and learning-rate scheduler, not burn's `Learner`: the learner draws batches
 //! from data-loader threads item by item, takes its randomness from a generator shared by the whole process, and
 //! writes its own experiment folder. Here a batch is assembled in one pass from rows in memory, in an order that a
-//! seeded generator owned by this training decides, so that a recipe gives the same bits again.
+//! seeded generator owned by this training decides, so that a recipe gives the same bits again, and a training that
+//! was interrupted gives those bits too.
+
+mod rate;
 
 use std::time::Instant;
 
-use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
+use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use indicatif::ProgressBar;
-use rand::Rng;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::TrainError;
-use crate::autoencoder::numbers;
+use crate::checkpoint::{Numbers, pack_order, unpack_order};
 use crate::data::{EventMatrix, Split};
+use crate::device::Devices;
+use crate::family::{Batch, Task};
+use crate::parameters::{Parameters, numbers};
 use crate::preprocessing::Preprocessing;
-use crate::recipe::{Optimiser, Recipe, Schedule};
+use crate::recipe::{GradientClipping, Optimiser, Recipe};
+
+pub use rate::{Rate, RateState};
 
 /// Events a step of the validation.
 const VALIDATION_BATCH: usize = 4096;
 
-/// A model whose mean score over background is what training makes small.
-pub trait ScoreModel: Module {
-    /// Scores `[N]` of network inputs [N, K] with the weights [N, K] of their errors.
-    fn scores(&self, inputs: Tensor<2>, weights: Tensor<2>) -> Tensor<1>;
-}
+/// Stream of the generator that makes the noise of a validation; members of an ensemble count up from 0.
+const VALIDATION_STREAM: u64 = u64::MAX;
 
-/// A fitted model and how it came about.
-#[derive(Clone, Debug)]
-pub struct Fitted<M> {
-    /// The model of the best epoch, without gradients.
-    pub model: M,
+/// What a training of one network was like.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
     /// Epochs run.
     pub epochs: usize,
     /// Epoch with the least validation loss, from 1.
     pub best_epoch: usize,
-    /// Its validation loss: the mean score of the validation events.
+    /// Its validation loss: the mean over the validation events.
     pub validation_loss: f64,
-    /// Events a second through training steps, validation not counted.
-    pub events_per_second: f64,
 }
 
-/// Fits `model` until its epochs are over or the validation loss has not improved for the recipe's patience.
+/// A fitted network and how it came about.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The parameters of the best epoch, without gradients.
+    pub parameters: Parameters,
+    /// Its story.
+    pub record: Record,
+    /// Events that went through training steps, in this process.
+    pub events: u64,
+    /// Seconds that they took, validation not counted.
+    pub seconds: f64,
+}
+
+/// Everything that decides how a training goes on, between two steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitState {
+    parameters: Numbers,
+    best: Numbers,
+    optimiser: ByteBuf,
+    rate: RateState,
+    random: ByteBuf,
+    order: ByteBuf,
+    /// From 1.
+    epoch: usize,
+    /// Steps done in the epoch.
+    step: usize,
+    loss_sum: f64,
+    record: Record,
+}
+
+/// What a training is fitted to, and with which settings.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// Optimiser, epochs, seed.
+    pub recipe: &'a Recipe,
+    /// The network and its loss.
+    pub task: &'a Task,
+    /// Scales and weights.
+    pub preprocessing: &'a Preprocessing,
+    /// Events.
+    pub split: &'a Split,
+    /// Where to compute.
+    pub devices: &'a Devices,
+    /// Number of the network in an ensemble, from 0: its own stream of random numbers.
+    pub member: u64,
+    /// Steps done.
+    pub progress: &'a ProgressBar,
+}
+
+impl Setting<'_> {
+    fn steps(&self) -> usize {
+        self.split.training.len() / self.recipe.training.batch
+    }
+}
+
+/// Fits a network until its epochs are over or the validation loss has not improved for the recipe's patience.
+///
+/// `state` is where to go on, `after_step` is called after every step with a way to get that state.
 ///
 /// # Errors
 /// [`TrainError::NonFiniteLoss`] at the step where the loss stops being a number; [`TrainError::Burn`] for a
-/// setting that burn refuses.
-pub fn fit<M: ScoreModel>(
-    model: M,
-    recipe: &Recipe,
-    preprocessing: &Preprocessing,
-    split: &Split,
-    random: &mut impl Rng,
-    progress: &ProgressBar,
-) -> Result<Fitted<M>, TrainError> {
-    let steps = split.training.len() / recipe.training.batch;
-    progress.set_length((steps * recipe.training.max_epochs) as u64);
-    let mut fitted = Fitted::untrained(&model);
-    let mut trainer = Trainer::new(model, recipe, preprocessing, steps)?;
-    let mut order: Vec<usize> = (0..split.training.len()).collect();
-    let mut seconds = 0.0;
-    for epoch in 1..=recipe.training.max_epochs {
-        order.shuffle(random);
-        let start = Instant::now();
-        let training_loss = trainer.epoch(&split.training, &order, epoch, progress)?;
+/// setting that burn refuses; [`TrainError::CheckpointContent`] for a state that does not fit; what `after_step` returns.
+pub fn fit(
+    setting: Setting<'_>,
+    state: Option<FitState>,
+    after_step: &mut dyn FnMut(&Trainer<'_>) -> Result<(), TrainError>,
+) -> Result<Fitted, TrainError> {
+    let max_epochs = setting.recipe.training.max_epochs;
+    setting.progress.set_length((setting.steps() * max_epochs) as u64);
+    let mut trainer = match state {
+        Some(state) => Trainer::resumed(setting, state)?,
+        None => Trainer::new(setting)?,
+    };
+    let (mut events, mut seconds) = (0, 0.0);
+    while trainer.goes_on() {
+        setting.progress.set_position((trainer.steps_before() + trainer.step) as u64);
+        let (start, first) = (Instant::now(), trainer.step);
+        trainer.epoch(after_step)?;
         seconds += start.elapsed().as_secs_f64();
-        fitted.events_per_second = (epoch * steps * recipe.training.batch) as f64 / seconds;
-        let validation_loss = trainer.validate(&split.validation, epoch)?;
-        fitted.record(epoch, validation_loss, &trainer.model);
-        progress.suspend(|| log_epoch(training_loss, validation_loss, &fitted));
-        if fitted.epochs - fitted.best_epoch >= recipe.training.patience {
-            break;
-        }
+        events += ((setting.steps() - first) * setting.recipe.training.batch) as u64;
+        trainer.end_epoch(events as f64 / seconds.max(f64::MIN_POSITIVE))?;
     }
-    Ok(fitted)
+    Ok(Fitted { parameters: trainer.best, record: trainer.record, events, seconds })
 }
 
-fn log_epoch<M>(training_loss: f64, validation_loss: f64, fitted: &Fitted<M>) {
-    tracing::info!(
-        "epoch {}: training loss {training_loss:.6}, validation loss {validation_loss:.6}, best {:.6}, {:.0} events/s",
-        fitted.epochs,
-        fitted.validation_loss,
-        fitted.events_per_second
-    );
-}
-
-impl<M: ScoreModel> Fitted<M> {
-    fn untrained(model: &M) -> Self {
-        Self {
-            model: model.valid(),
-            epochs: 0,
-            best_epoch: 0,
-            validation_loss: f64::INFINITY,
-            events_per_second: 0.0,
-        }
-    }
-
-    /// Keeps the model if it is the best so far.
-    fn record(&mut self, epoch: usize, validation_loss: f64, model: &M) {
-        self.epochs = epoch;
-        if validation_loss < self.validation_loss {
-            (self.best_epoch, self.validation_loss) = (epoch, validation_loss);
-            self.model = model.valid();
-        }
-    }
-}
-
-struct Trainer<'a, M> {
-    model: M,
+/// A training between two steps.
+pub struct Trainer<'a> {
+    setting: Setting<'a>,
+    parameters: Parameters,
+    best: Parameters,
     optimiser: ModuleOptimizer,
     rate: Rate,
-    preprocessing: &'a Preprocessing,
-    batch: usize,
-    device: Device,
+    random: ChaCha12Rng,
+    order: Vec<u32>,
+    /// The epoch that runs, from 1; one past the last when it is over.
+    epoch: usize,
+    step: usize,
+    loss_sum: f64,
+    record: Record,
 }
 
-impl<'a, M: ScoreModel> Trainer<'a, M> {
-    fn new(
-        model: M,
-        recipe: &Recipe,
-        preprocessing: &'a Preprocessing,
-        steps: usize,
-    ) -> Result<Self, TrainError> {
-        let Optimiser::Adam { epsilon, .. } = recipe.optimiser;
-        Ok(Self {
-            model,
-            optimiser: AdamConfig::new().with_epsilon(epsilon).init(),
-            rate: Rate::new(&recipe.optimiser, steps * recipe.training.max_epochs)?,
-            preprocessing,
-            batch: recipe.training.batch,
-            device: training_device(),
+impl<'a> Trainer<'a> {
+    fn new(setting: Setting<'a>) -> Result<Self, TrainError> {
+        let mut random = ChaCha12Rng::seed_from_u64(setting.recipe.seed);
+        random.set_stream(setting.member);
+        let parameters = Parameters::random(&setting.task.shapes(), &mut random, &setting.devices.training);
+        let events = u32::try_from(setting.split.training.len()).map_err(|_| TrainError::TooManyEvents)?;
+        let mut trainer = Self {
+            best: parameters.valid(),
+            parameters,
+            optimiser: optimiser(&setting.recipe.optimiser),
+            rate: Rate::new(&setting.recipe.optimiser, &setting.recipe.training, setting.steps())?,
+            random,
+            order: (0..events).collect(),
+            epoch: 0,
+            step: 0,
+            loss_sum: 0.0,
+            record: Record { epochs: 0, best_epoch: 0, validation_loss: f64::INFINITY },
+            setting,
+        };
+        trainer.start_epoch();
+        Ok(trainer)
+    }
+
+    fn resumed(setting: Setting<'a>, state: FitState) -> Result<Self, TrainError> {
+        let mut trainer = Self::new(setting)?;
+        let damaged = |what: &str| TrainError::CheckpointContent { what: what.to_owned() };
+        let shapes = setting.task.shapes();
+        trainer.parameters =
+            Parameters::from_numbers(&shapes, state.parameters.unpack(), &setting.devices.training)
+                .ok_or_else(|| damaged("parameters"))?;
+        trainer.best = Parameters::from_numbers(&shapes, state.best.unpack(), &setting.devices.plain)
+            .ok_or_else(|| damaged("parameters of the best epoch"))?;
+        let bytes = Bytes::from_bytes_vec(state.optimiser.into_vec());
+        let optimiser = optimiser(&setting.recipe.optimiser);
+        trainer.optimiser =
+            optimiser.from_bytes(bytes).map_err(|error| damaged(&format!("optimiser ({error})")))?;
+        trainer.rate.restore(state.rate)?;
+        let random = state.random.as_slice().try_into().map_err(|_| damaged("generator"))?;
+        trainer.random = ChaCha12Rng::deserialize_state(random);
+        trainer.order = unpack_order(&state.order, setting.split.training.len())
+            .ok_or_else(|| damaged("order of events"))?;
+        (trainer.epoch, trainer.step, trainer.loss_sum) = (state.epoch, state.step, state.loss_sum);
+        trainer.record = state.record;
+        Ok(trainer)
+    }
+
+    /// For a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Burn`] when something cannot be read back from the device.
+    pub fn state(&self) -> Result<FitState, TrainError> {
+        let optimiser = self.optimiser.into_bytes().map_err(|error| TrainError::Burn(error.to_string()))?;
+        Ok(FitState {
+            parameters: Numbers::pack(&self.parameters.numbers()?),
+            best: Numbers::pack(&self.best.numbers()?),
+            optimiser: ByteBuf::from(optimiser.to_vec()),
+            rate: self.rate.state()?,
+            random: ByteBuf::from(self.random.serialize_state()),
+            order: pack_order(&self.order),
+            epoch: self.epoch,
+            step: self.step,
+            loss_sum: self.loss_sum,
+            record: self.record,
         })
     }
 
-    /// One pass over the training events in `order`; the mean loss.
-    fn epoch(
-        &mut self,
-        events: &EventMatrix,
-        order: &[usize],
-        epoch: usize,
-        progress: &ProgressBar,
-    ) -> Result<f64, TrainError> {
-        let mut sum = 0.0;
-        for (step, chosen) in order.chunks_exact(self.batch).enumerate() {
-            let rows = chosen.iter().map(|&event| events.row(event));
-            let (inputs, weights) = tensors(rows, events.k(), self.preprocessing, &self.device);
-            let learning_rate = self.rate.step();
-            let loss = self.step(inputs, weights, learning_rate)?;
-            if !loss.is_finite() {
-                return Err(TrainError::NonFiniteLoss {
-                    split: "training",
-                    epoch,
-                    step: step + 1,
-                    loss,
-                    learning_rate,
-                });
-            }
-            sum += loss;
-            progress.inc(1);
-        }
-        Ok(sum / (order.len() / self.batch) as f64)
+    /// The epoch that runs, from 1, and the steps done in it.
+    #[must_use]
+    pub fn position(&self) -> (usize, usize) {
+        (self.epoch, self.step)
     }
 
-    fn step(&mut self, inputs: Tensor<2>, weights: Tensor<2>, rate: f64) -> Result<f64, TrainError> {
-        let loss = self.model.scores(inputs, weights).mean();
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        self.model = self.optimiser.step(rate, self.model.clone(), gradients);
+    fn goes_on(&self) -> bool {
+        let training = &self.setting.recipe.training;
+        let waited = self.record.epochs - self.record.best_epoch;
+        self.record.epochs < training.max_epochs && waited < training.patience
+    }
+
+    fn steps_before(&self) -> usize {
+        self.record.epochs * self.setting.steps()
+    }
+
+    fn start_epoch(&mut self) {
+        self.order.shuffle(&mut self.random);
+        (self.epoch, self.step, self.loss_sum) = (self.epoch + 1, 0, 0.0);
+    }
+
+    /// The rest of the epoch's pass over the training events.
+    fn epoch(
+        &mut self,
+        after_step: &mut dyn FnMut(&Trainer<'_>) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let batch = self.setting.recipe.training.batch;
+        while self.step < self.setting.steps() {
+            let chosen = &self.order[self.step * batch..][..batch];
+            let events = &self.setting.split.training;
+            let rows = chosen.iter().map(|&event| events.row(event as usize));
+            let tensors = tensors(rows, &self.setting, &mut self.random, &self.setting.devices.training);
+            let learning_rate = self.rate.step();
+            let loss = self.update(tensors, learning_rate)?;
+            self.step += 1;
+            if !loss.is_finite() {
+                return Err(self.not_finite("training", self.step, loss));
+            }
+            self.loss_sum += loss;
+            self.setting.progress.inc(1);
+            after_step(self)?;
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, batch: Batch, rate: f64) -> Result<f64, TrainError> {
+        let loss = self.setting.task.losses(&self.parameters, batch).mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.parameters);
+        self.parameters = self.optimiser.step(rate, self.parameters.clone(), gradients);
         Ok(numbers(loss)?.iter().copied().map(f64::from).sum())
     }
 
-    /// Mean score of the validation events.
-    fn validate(&self, events: &EventMatrix, epoch: usize) -> Result<f64, TrainError> {
-        let scores = score_events(&self.model.valid(), events, self.preprocessing)?;
-        let loss = scores.iter().copied().map(f64::from).sum::<f64>() / scores.len() as f64;
-        if !loss.is_finite() {
-            let learning_rate = self.rate.last;
-            return Err(TrainError::NonFiniteLoss {
-                split: "validation",
-                epoch,
-                step: 0,
-                loss,
-                learning_rate,
-            });
+    /// Validates, keeps the parameters if they are the best so far, and draws the order of the next epoch.
+    fn end_epoch(&mut self, events_per_second: f64) -> Result<(), TrainError> {
+        let validation_loss = self.validate()?;
+        self.record.epochs = self.epoch;
+        let improved = validation_loss < self.record.validation_loss;
+        if improved {
+            (self.record.best_epoch, self.record.validation_loss) = (self.epoch, validation_loss);
+            self.best = self.parameters.valid();
         }
-        Ok(loss)
+        self.rate.end_epoch(improved);
+        let training_loss = self.loss_sum / self.setting.steps() as f64;
+        let (epoch, best) = (self.epoch, self.record.validation_loss);
+        self.setting.progress.suspend(|| {
+            tracing::info!(
+                "epoch {epoch}: training loss {training_loss:.6}, validation loss {validation_loss:.6}, \
+                 best {best:.6}, {events_per_second:.0} events/s"
+            );
+        });
+        self.start_epoch();
+        Ok(())
+    }
+
+    /// Mean loss of the validation events, with the same noise in every epoch.
+    fn validate(&self) -> Result<f64, TrainError> {
+        let parameters = self.parameters.valid();
+        let losses = losses(&parameters, &self.setting.split.validation, &self.setting)?;
+        let loss = losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64;
+        if loss.is_finite() { Ok(loss) } else { Err(self.not_finite("validation", 0, loss)) }
+    }
+
+    fn not_finite(&self, split: &'static str, step: usize, loss: f64) -> TrainError {
+        let (epoch, learning_rate) = (self.epoch, self.rate.last());
+        TrainError::NonFiniteLoss { split, epoch, step, loss, learning_rate }
     }
 }
 
-/// The device that trainings run on: burn's CPU back end with gradients.
-#[must_use]
-pub fn training_device() -> Device {
-    Device::flex().autodiff()
+fn optimiser(settings: &Optimiser) -> ModuleOptimizer {
+    let Optimiser::Adam { betas, epsilon, weight_decay, gradient_clipping, .. } = *settings;
+    let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay));
+    let clipping = gradient_clipping.map(|clipping| match clipping {
+        GradientClipping::Norm(limit) => GradientClippingConfig::Norm(limit),
+        GradientClipping::Value(limit) => GradientClippingConfig::Value(limit),
+    });
+    AdamConfig::new()
+        .with_beta_1(betas[0])
+        .with_beta_2(betas[1])
+        .with_epsilon(epsilon)
+        .with_weight_decay(decay)
+        .with_grad_clipping(clipping)
+        .init()
 }
 
-/// Scores of events by a model without gradients: the forward pass that exported graphs must reproduce.
+/// Loss of every event with parameters without gradients.
 ///
 /// # Errors
-/// [`TrainError::Burn`] when the scores cannot be read back from the device.
-pub fn score_events<M: ScoreModel>(
-    model: &M,
+/// [`TrainError::Burn`] when the losses cannot be read back from the device.
+pub fn losses(
+    parameters: &Parameters,
     events: &EventMatrix,
-    preprocessing: &Preprocessing,
+    setting: &Setting<'_>,
 ) -> Result<Vec<f32>, TrainError> {
-    let device = Device::flex();
-    let mut scores = Vec::with_capacity(events.len());
+    let mut random = ChaCha12Rng::seed_from_u64(setting.recipe.seed);
+    random.set_stream(VALIDATION_STREAM);
+    let mut losses = Vec::with_capacity(events.len());
     for first in (0..events.len()).step_by(VALIDATION_BATCH) {
         let last = events.len().min(first + VALIDATION_BATCH);
         let rows = (first..last).map(|event| events.row(event));
-        let (inputs, weights) = tensors(rows, events.k(), preprocessing, &device);
-        scores.extend(numbers(model.scores(inputs, weights))?);
+        let batch = tensors(rows, setting, &mut random, &setting.devices.plain);
+        losses.extend(numbers(setting.task.losses(parameters, batch))?);
     }
-    Ok(scores)
+    Ok(losses)
 }
 
-/// Network inputs and weights of some events, [N, K] each.
+/// Some events as tensors.
 fn tensors<'r>(
     rows: impl ExactSizeIterator<Item = &'r [f32]>,
-    k: usize,
-    preprocessing: &Preprocessing,
+    setting: &Setting<'_>,
+    random: &mut ChaCha12Rng,
     device: &Device,
-) -> (Tensor<2>, Tensor<2>) {
-    let events = rows.len();
+) -> Batch {
+    let (events, k) = (rows.len(), setting.split.training.k());
+    let reconstructs = setting.task.reconstructs();
     let mut inputs = Vec::with_capacity(events * k);
-    let mut weights = Vec::with_capacity(events * k);
+    let mut weights = Vec::with_capacity(if reconstructs { events * k } else { 0 });
     for row in rows {
-        preprocessing.extend_network_inputs(row, &mut inputs);
-        preprocessing.extend_weights(row, &mut weights);
-    }
-    let tensor = |values| Tensor::from_data(TensorData::new(values, [events, k]), device);
-    (tensor(inputs), tensor(weights))
-}
-
-/// The learning rate, step by step.
-struct Rate {
-    scheduler: Option<ModuleLrScheduler>,
-    last: f64,
-}
-
-impl Rate {
-    fn new(optimiser: &Optimiser, steps: usize) -> Result<Self, TrainError> {
-        let Optimiser::Adam { learning_rate, schedule, .. } = *optimiser;
-        let scheduler = match schedule {
-            Schedule::Constant => None,
-            Schedule::Cosine => Some(
-                CosineAnnealingLrSchedulerConfig::new(learning_rate, steps)
-                    .init()
-                    .map_err(TrainError::Burn)?,
-            ),
-        };
-        Ok(Self { scheduler, last: learning_rate })
-    }
-
-    fn step(&mut self) -> f64 {
-        if let Some(scheduler) = &mut self.scheduler {
-            self.last = scheduler.step().base();
+        setting.preprocessing.extend_network_inputs(row, &mut inputs);
+        if reconstructs {
+            setting.preprocessing.extend_weights(row, &mut weights);
         }
-        self.last
+    }
+    let tensor = |values, width| Tensor::from_data(TensorData::new(values, [events, width]), device);
+    let width = setting.task.noise_width();
+    let noise: Vec<f32> = StandardNormal.sample_iter(random).take(events * width).collect();
+    Batch {
+        inputs: tensor(inputs, k),
+        weights: reconstructs.then(|| tensor(weights, k)),
+        noise: (width > 0).then(|| tensor(noise, width)),
     }
 }

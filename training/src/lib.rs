@@ -1,104 +1,285 @@
 //! Offline training of trigsieve's models: a [`RecipeFile`] and event tables of background in, a model bundle out.
 //!
-//! The way of a training: [`data`] reads and splits the events, [`preprocessing`] fits scales and weights, [`fit`](mod@fit)
-//! trains a burn module (the [`autoencoder`]), [`graph`] writes it as ONNX in single precision and, after
-//! [`quantise`](mod@quantise), in int8, and [`bundle`] puts both in a folder with thresholds and a card.
+//! The way of a training: [`data`] reads and splits the events, [`layout`] says which input is what,
+//! [`preprocessing`] fits scales and weights, [`family`] says which [`parameters`] there are and what is made small,
+//! [`fit`](mod@fit) makes it small, with a [`checkpoint`] now and then, and hands over a [`model`] of plain numbers.
+//! [`graph`] writes it as ONNX in single precision and, after [`quantise`](mod@quantise), in int8; [`bundle`] puts both in a
+//! folder with thresholds, metrics and a card. A [`combination`] skips the training: it joins bundles.
 //! Same recipe, same data, same machine: bit-identical bundle.
 
 #![forbid(unsafe_code)]
 
-pub mod autoencoder;
 pub mod bundle;
+mod card;
+pub mod checkpoint;
+pub mod combination;
 pub mod data;
+pub mod device;
 mod error;
+pub mod evaluation;
+pub mod family;
 pub mod fit;
 pub mod graph;
 pub mod layout;
 pub mod model;
 pub mod network;
+pub mod parameters;
 pub mod preprocessing;
 pub mod quantise;
 pub mod recipe;
 pub mod threshold;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use indicatif::ProgressBar;
-use rand::SeedableRng;
-use rand::rngs::ChaCha12Rng;
-use trigsieve::event::Encoding;
-use trigsieve::model::Card;
+use trigsieve::model::{Card, MemberCard, Precision};
+use trigsieve::score::Device;
 
 pub use bundle::Output;
+pub use checkpoint::Interval;
 pub use error::TrainError;
 pub use recipe::RecipeFile;
 
-use autoencoder::Autoencoder;
-use fit::{Fitted, fit, training_device};
+use bundle::Contents;
+use checkpoint::{Checkpoint, Checkpoints, Finished, Numbers};
+use data::Split;
+use device::Devices;
+use evaluation::EvaluationFiles;
+use family::{Objective, Task};
+use fit::{Fitted, Setting, fit};
+use graph::{float_graph, int8_graph};
 use model::TrainedModel;
+use parameters::Parameters;
 use preprocessing::Preprocessing;
-use recipe::{Network, Recipe};
+use quantise::quantise;
+use recipe::{EnsembleRule, Evaluation, Network, Recipe};
 
 /// A trained bundle and what training it was like.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The bundle's card.
     pub card: Card,
-    /// Events a second through training steps. Not in the card, which is the same at every run.
+    /// Events a second through training steps, in this process; 0 when there were none. Not in the card, which is the
+    /// same at every run.
     pub events_per_second: f64,
 }
 
-/// Trains the model of a recipe on the event tables below `data_folder` and writes its bundle.
+/// Where a training reads and writes.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// Folder at which the recipe's relative paths start.
+    pub data_folder: &'a Path,
+    /// The bundle to write.
+    pub output: &'a Output,
+    /// How often a checkpoint is written; `None`: never.
+    pub checkpoint_every: Option<Interval>,
+    /// Whether to go on from a checkpoint, if there is one.
+    pub resume: bool,
+    /// Files for the card's metrics instead of the recipe's; as they are, not below the data folder.
+    pub evaluation: Option<Evaluation>,
+    /// Where to compute.
+    pub device: Device,
+    /// Steps done.
+    pub progress: &'a ProgressBar,
+}
+
+/// Trains the model of a recipe and writes its bundle.
 ///
 /// # Errors
 /// [`TrainError`], before or at the step where the trouble shows; then nothing has appeared at the output.
-pub fn train(
-    file: &RecipeFile,
-    data_folder: &Path,
-    output: &Output,
-    progress: &ProgressBar,
-) -> Result<Outcome, TrainError> {
+pub fn train(file: &RecipeFile, options: &Options<'_>) -> Result<Outcome, TrainError> {
     let recipe = &file.recipe;
-    let encoding = encoding_of(file)?;
-    let split = data::load(recipe, encoding, data_folder)?;
+    let checkpoints = Checkpoints::new(options.output.folder(), options.checkpoint_every);
+    if !options.resume && !options.output.replaces() {
+        checkpoints.refuse_existing()?;
+    }
+    let split = data::load(recipe, options.data_folder)?;
     tracing::info!("{} training and {} validation events", split.training.len(), split.validation.len());
-    let preprocessing = Preprocessing::fit(recipe, encoding, &split.training)?;
-    let fitted = fit_autoencoder(recipe, &preprocessing, &split, progress)?;
-    progress.finish_and_clear();
-    let network = fitted.model.to_network()?;
-    let model = TrainedModel { name: recipe.name.clone(), encoding, preprocessing, network };
-    let card = bundle::write(file, &model, &fitted, &split, output)?;
-    Ok(Outcome { card, events_per_second: fitted.events_per_second })
+    let evaluation = match &options.evaluation {
+        Some(evaluation) => EvaluationFiles::open(evaluation, Path::new(""), &split)?,
+        None => EvaluationFiles::open(&recipe.evaluation, options.data_folder, &split)?,
+    };
+    let (contents, events_per_second) = if let Network::Combination(settings) = &recipe.network {
+        (combination::build(file, settings, &split, options.data_folder)?, 0.0)
+    } else {
+        let trained = train_networks(file, &split, options)?;
+        (contents(file, &trained, &split)?, trained.events_per_second())
+    };
+    let card = bundle::write(contents, &split, evaluation.as_ref(), options.output)?;
+    Checkpoints::new(options.output.folder(), None).remove()?;
+    Ok(Outcome { card, events_per_second })
 }
 
-/// Fits the recipe's network; the seed decides its weights first and the order of events then.
+/// Trained networks, not yet in a bundle.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The model of plain numbers.
+    pub model: TrainedModel,
+    /// Its networks, as they were trained.
+    pub networks: Vec<Fitted>,
+    /// What they were trained for.
+    pub tasks: Vec<Task>,
+}
+
+/// Trains the networks of a recipe.
 ///
 /// # Errors
-/// As [`fit()`].
-pub fn fit_autoencoder(
-    recipe: &Recipe,
-    preprocessing: &Preprocessing,
-    split: &data::Split,
-    progress: &ProgressBar,
-) -> Result<Fitted<Autoencoder>, TrainError> {
-    let Network::Autoencoder { hidden, activation: recipe::Activation::Relu } = &recipe.network;
-    let k = split.training.k();
-    let widths: Vec<usize> = [&[k], hidden.as_slice(), &[k]].concat();
-    let mut random = ChaCha12Rng::seed_from_u64(recipe.seed);
-    let model = Autoencoder::new(&widths, &mut random, &training_device());
-    fit(model, recipe, preprocessing, split, &mut random, progress)
+/// As [`fit()`]; and a checkpoint that cannot be read or written.
+pub fn train_networks(
+    file: &RecipeFile,
+    split: &Split,
+    options: &Options<'_>,
+) -> Result<Trained, TrainError> {
+    let recipe = &file.recipe;
+    let checkpoints = Checkpoints::new(options.output.folder(), options.checkpoint_every);
+    let preprocessing = Preprocessing::fit(recipe, &split.features, &split.training)?;
+    let tasks = objectives(&recipe.network).into_iter().map(|objective| Task::new(objective, &preprocessing));
+    let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
+    let resume = if options.resume { checkpoints.load(&file.sha256, &split.sources)? } else { None };
+    if options.resume && resume.is_none() {
+        tracing::info!("{}: no checkpoint; starting anew", checkpoints.path().display());
+    }
+    let devices = Devices::new(options.device)?;
+    let mut networks =
+        Networks { file, split, preprocessing: &preprocessing, tasks: &tasks, devices, checkpoints };
+    let networks = networks.fit(resume, options.progress)?;
+    options.progress.finish_and_clear();
+    let model = assemble(recipe, preprocessing, &tasks, &networks, split)?;
+    Ok(Trained { model, networks, tasks })
 }
 
-fn encoding_of(file: &RecipeFile) -> Result<Encoding, TrainError> {
-    let refuse = |reason: String| TrainError::Recipe { path: file.path.clone(), reason };
-    let name = &file.recipe.data.encoding;
-    let encoding =
-        name.parse().map_err(|error: trigsieve::event::UnknownEncoding| refuse(error.to_string()))?;
-    match encoding {
-        Encoding::L1x57 => Ok(encoding),
-        // Energies, presence flags and categories would get no weight in the masked score.
-        Encoding::Objects(_) => {
-            Err(refuse(format!("an autoencoder with masked score needs l1_57, not {name}")))
+/// What goes into the bundle of trained networks.
+fn contents(file: &RecipeFile, trained: &Trained, split: &Split) -> Result<Contents, TrainError> {
+    let model = &trained.model;
+    let quantised = quantise(model, &split.training, &file.recipe.quantisation);
+    let graphs =
+        vec![(Precision::Float, float_graph(model)?), (Precision::Int8, int8_graph(model, &quantised)?)];
+    Ok(Contents { graphs, card: card::of_model(file, model, members(trained), split) })
+}
+
+/// The networks that a recipe asks for, one after the other.
+#[must_use]
+pub fn objectives(network: &Network) -> Vec<Objective> {
+    match network {
+        Network::Autoencoder(body) => vec![Objective::Autoencoder(body.clone())],
+        Network::Vae(vae) => vec![Objective::Vae(vae.clone())],
+        Network::DeepSvdd(svdd) => vec![Objective::DeepSvdd(svdd.clone())],
+        Network::DeepSvddEnsemble(ensemble) => {
+            ensemble.members.iter().cloned().map(Objective::DeepSvdd).collect()
         }
+        Network::Combination(_) => vec![],
+    }
+}
+
+struct Networks<'a> {
+    file: &'a RecipeFile,
+    split: &'a Split,
+    preprocessing: &'a Preprocessing,
+    tasks: &'a [Task],
+    devices: Devices,
+    checkpoints: Checkpoints,
+}
+
+impl Networks<'_> {
+    /// Fits one network after the other, from where a checkpoint left off.
+    fn fit(&mut self, resume: Option<Checkpoint>, progress: &ProgressBar) -> Result<Vec<Fitted>, TrainError> {
+        let (mut finished, mut state) = match resume {
+            Some(checkpoint) => (checkpoint.finished, Some(checkpoint.state)),
+            None => (vec![], None),
+        };
+        let mut fitted = self.restore(&finished)?;
+        for (index, task) in self.tasks.iter().enumerate().skip(fitted.len()) {
+            if self.tasks.len() > 1 {
+                progress.suspend(|| tracing::info!("network {} of {}", index + 1, self.tasks.len()));
+            }
+            let setting = Setting {
+                recipe: &self.file.recipe,
+                task,
+                preprocessing: self.preprocessing,
+                split: self.split,
+                devices: &self.devices,
+                member: index as u64,
+                progress,
+            };
+            let (file, split, checkpoints) = (self.file, self.split, &mut self.checkpoints);
+            let result = fit(setting, state.take(), &mut |trainer| {
+                if !checkpoints.is_due() {
+                    return Ok(());
+                }
+                checkpoints.save(&Checkpoint {
+                    trainer: checkpoint::trainer(),
+                    recipe_sha256: file.sha256.clone(),
+                    data_sha256: split.sources.iter().map(|source| source.sha256.clone()).collect(),
+                    finished: finished.clone(),
+                    state: trainer.state()?,
+                })
+            })?;
+            finished.push(Finished {
+                parameters: Numbers::pack(&result.parameters.numbers()?),
+                record: result.record,
+            });
+            fitted.push(result);
+        }
+        Ok(fitted)
+    }
+
+    fn restore(&self, finished: &[Finished]) -> Result<Vec<Fitted>, TrainError> {
+        let network = |(finished, task): (&Finished, &Task)| {
+            let numbers = finished.parameters.unpack();
+            let parameters = Parameters::from_numbers(&task.shapes(), numbers, &self.devices.plain);
+            let what = || TrainError::CheckpointContent { what: "finished network".to_owned() };
+            let parameters = parameters.ok_or_else(what)?;
+            Ok(Fitted { parameters, record: finished.record, events: 0, seconds: 0.0 })
+        };
+        finished.iter().zip(self.tasks).map(network).collect()
+    }
+}
+
+/// The model of plain numbers.
+fn assemble(
+    recipe: &Recipe,
+    preprocessing: Preprocessing,
+    tasks: &[Task],
+    fitted: &[Fitted],
+    split: &Split,
+) -> Result<TrainedModel, TrainError> {
+    let member = |(task, fitted): (&Task, &Fitted)| task.member(&fitted.parameters, &recipe.score);
+    let rule = match &recipe.network {
+        Network::DeepSvddEnsemble(ensemble) => ensemble.rule,
+        _ => EnsembleRule::Mean,
+    };
+    let mut model = TrainedModel {
+        name: recipe.name.clone(),
+        encoding: split.encoding.clone(),
+        preprocessing,
+        members: tasks.iter().zip(fitted).map(member).collect::<Result<_, _>>()?,
+        rule,
+    };
+    let step = (split.training.len() / recipe.quantisation.calibration_events).max(1);
+    let rows: Vec<&[f32]> = split.training.iter().step_by(step).collect();
+    model.normalise_members(rows.into_iter());
+    Ok(model)
+}
+
+/// What the card says of every network of an ensemble.
+fn members(trained: &Trained) -> Vec<MemberCard> {
+    let member = |(task, fitted): (&Task, &Fitted)| MemberCard {
+        name: task.to_string(),
+        files: BTreeMap::new(),
+        epochs: fitted.record.epochs as u64,
+        best_epoch: fitted.record.best_epoch as u64,
+        validation_loss: fitted.record.validation_loss,
+    };
+    trained.tasks.iter().zip(&trained.networks).map(member).collect()
+}
+
+impl Trained {
+    /// Events a second through training steps, in this process; 0 when there were none.
+    #[must_use]
+    pub fn events_per_second(&self) -> f64 {
+        let events: u64 = self.networks.iter().map(|fitted| fitted.events).sum();
+        let seconds: f64 = self.networks.iter().map(|fitted| fitted.seconds).sum();
+        if seconds > 0.0 { events as f64 / seconds } else { 0.0 }
     }
 }

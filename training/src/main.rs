@@ -9,7 +9,9 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use trigsieve_train::{Outcome, Output, RecipeFile, train};
+use trigsieve::score::Device;
+use trigsieve_train::recipe::Evaluation;
+use trigsieve_train::{Interval, Options, Outcome, Output, RecipeFile, train};
 
 /// Train an anomaly-detection network on background events and write its model bundle.
 #[derive(Parser)]
@@ -27,6 +29,21 @@ struct Arguments {
     /// Replace a bundle that is already there.
     #[arg(long)]
     force: bool,
+    /// Write a checkpoint beside the output after so many steps (500) or seconds (30s); removed at the end.
+    #[arg(long, value_name = "STEPS|SECONDSs")]
+    checkpoint_every: Option<Interval>,
+    /// Go on from the checkpoint of an interrupted training of this recipe, if there is one.
+    #[arg(long)]
+    resume: bool,
+    /// Event table of background for the metrics on the card, instead of the recipe's.
+    #[arg(long, value_name = "FILE", requires = "evaluate_signal")]
+    evaluate_background: Option<PathBuf>,
+    /// Event tables of signals for the metrics on the card, instead of the recipe's.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "evaluate_background")]
+    evaluate_signal: Vec<PathBuf>,
+    /// Where to train: cpu, cuda or cuda:N. CUDA needs a build with the cargo feature of this name.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
     /// Say nothing but errors, and show no progress bar.
     #[arg(short, long)]
     quiet: bool,
@@ -48,8 +65,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let recipe = RecipeFile::read(&arguments.recipe)?;
     let output = Output::new(&arguments.output, arguments.force)?;
     let progress = progress_bar(arguments.quiet);
-    let outcome = train(&recipe, &arguments.data, &output, &progress)
-        .with_context(|| format!("training {}", arguments.recipe.display()))?;
+    let evaluation = arguments.evaluate_background.clone().map(|background| Evaluation {
+        background: Some(background),
+        signals: arguments.evaluate_signal.clone(),
+    });
+    let options = Options {
+        data_folder: &arguments.data,
+        output: &output,
+        checkpoint_every: arguments.checkpoint_every,
+        resume: arguments.resume,
+        evaluation,
+        device: arguments.device,
+        progress: &progress,
+    };
+    let outcome =
+        train(&recipe, &options).with_context(|| format!("training {}", arguments.recipe.display()))?;
     if !arguments.quiet {
         report(&outcome, &output);
     }
@@ -57,15 +87,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn report(outcome: &Outcome, output: &Output) {
-    let training = &outcome.card.training;
-    println!(
-        "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",
-        output.folder().display(),
-        training.epochs,
-        training.best_epoch,
-        training.validation_loss,
-        outcome.events_per_second
-    );
+    if let Some(training) = &outcome.card.training {
+        println!(
+            "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",
+            output.folder().display(),
+            training.epochs,
+            training.best_epoch,
+            training.validation_loss,
+            outcome.events_per_second
+        );
+    }
     for (precision, thresholds) in &outcome.card.thresholds {
         for threshold in thresholds {
             println!(

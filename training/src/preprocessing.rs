@@ -1,80 +1,106 @@
 //! Scales of the inputs and weights of their errors, fitted on training background.
 
-use trigsieve::event::Encoding;
+use trigsieve::event::Feature;
 
 use crate::TrainError;
 use crate::data::EventMatrix;
-use crate::layout::{ObjectInputs, objects_of};
-use crate::recipe::{PtTransform, Recipe};
+use crate::layout::{Layout, ObjectInputs};
+use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Score};
 
-/// From physical inputs x to network inputs z, and the weights of the score.
+/// From physical inputs x to network inputs z, and the weights of reconstruction errors.
 ///
-/// z_j = g_j(x_j) / r_j, where g is the recipe's function of pT, or the identity for eta and phi, and r_j is the
-/// root mean square of g_j over the training events in which the object is present. There is no offset: an absent
-/// object, all zero, stays exactly zero. An input without meaning (eta of missing transverse momentum) has z = 0.
+/// z_j = (g_j(x_j) - a_j) / b_j, where g is the recipe's function for inputs in GeV and the identity for others. With
+/// [`Scaling::Rms`] a is 0 and b the root mean square of g over the training events in which the object is present, so
+/// that an absent object, all zero, stays exactly zero. With [`Scaling::Standardise`] they are mean and standard
+/// deviation over all training events. A one-hot type is left as it is. An input without meaning (eta of missing
+/// transverse momentum), or a constant one that is to be ignored, has z = 0.
 ///
-/// The score of an event is sum_j m_j w_j (zhat_j - z_j)^2, with m_j = 1 where the object of input j is present
-/// (pT > 0) and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
-/// recipe's `occupancy_exponent`, q = 1 for pT and `angle_weight` for angles, O the number of objects.
+/// The reconstruction error of an event is sum_j m_j w_j (zhat_j - z_j)^2. With masking, m_j = 1 where the object of
+/// input j is present and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
+/// recipe's `occupancy_exponent`, q = `angle_weight` for angles, `count_weight` for counts and 1 for others, O the number of objects. Without
+/// masking, m_j = 1 and w_j = q_j / (J f_j^a) with the number J of inputs that have an error, so that a = 0 and q = 1 give the
+/// mean squared error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessing {
-    objects: Vec<ObjectInputs>,
+    layout: Layout,
     pt: PtTransform,
+    masking: bool,
     scale: Vec<f32>,
+    offset: Vec<f32>,
     weight: Vec<f32>,
+    type_weight: f32,
 }
 
 impl Preprocessing {
     /// Fits scales and weights.
     ///
     /// # Errors
-    /// [`TrainError::ConstantInputs`] names every input that has no spread.
-    pub fn fit(recipe: &Recipe, encoding: Encoding, training: &EventMatrix) -> Result<Self, TrainError> {
-        let objects = objects_of(encoding);
-        let mut moments = Moments::new(training.k());
+    /// [`TrainError::ConstantInputs`] names every input that has no spread, unless the recipe ignores them.
+    pub fn fit(recipe: &Recipe, features: &[Feature], training: &EventMatrix) -> Result<Self, TrainError> {
+        let layout = Layout::of(features);
+        let mut moments = Moments::new(&layout, recipe.preprocessing.scaling == Scaling::Rms);
         for row in training.iter() {
-            moments.add(row, &objects, recipe.preprocessing.pt);
+            moments.add(row, &layout, recipe.preprocessing.pt);
         }
-        let constant = moments.constant_inputs(&objects);
-        if !constant.is_empty() {
-            let features = encoding.features();
+        let constant = moments.constant_inputs(&layout);
+        if !constant.is_empty() && recipe.preprocessing.constant_inputs == ConstantInputs::Refuse {
             let names = constant.iter().map(|&input| features[input].name.clone()).collect::<Vec<_>>();
             return Err(TrainError::ConstantInputs { events: training.len(), inputs: names.join(", ") });
         }
-        Ok(moments.preprocessing(recipe, objects, training.len()))
+        Ok(moments.preprocessing(recipe, layout, &constant))
     }
 
-    /// The objects, in the order of the encoding.
+    /// What the inputs are.
     #[must_use]
-    pub fn objects(&self) -> &[ObjectInputs] {
-        &self.objects
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    /// Function of the transverse momenta.
+    /// Function of the inputs in GeV.
     #[must_use]
     pub fn pt(&self) -> PtTransform {
         self.pt
     }
 
-    /// 1 / r_j, `[K]`; 0 for an input without meaning.
+    /// Whether errors of absent objects are left out.
+    #[must_use]
+    pub fn masking(&self) -> bool {
+        self.masking
+    }
+
+    /// 1 / b_j, `[K]`; 0 for an input without meaning.
     #[must_use]
     pub fn scale(&self) -> &[f32] {
         &self.scale
     }
 
-    /// w_j, `[K]`; 0 for an input without meaning.
+    /// -a_j / b_j, `[K]`.
+    #[must_use]
+    pub fn offset(&self) -> &[f32] {
+        &self.offset
+    }
+
+    /// w_j, `[K]`; 0 for an input without meaning and for types.
     #[must_use]
     pub fn weight(&self) -> &[f32] {
         &self.weight
     }
 
+    /// Weight of the cross-entropy of one object's type; 0 in encodings without types.
+    #[must_use]
+    pub fn type_weight(&self) -> f32 {
+        self.type_weight
+    }
+
     /// Appends the network inputs of an event.
     pub fn extend_network_inputs(&self, row: &[f32], inputs: &mut Vec<f32>) {
         let start = inputs.len();
-        inputs.extend(row.iter().zip(&self.scale).map(|(value, scale)| value * scale));
+        let linear = row.iter().zip(&self.scale).zip(&self.offset);
+        inputs.extend(linear.map(|((value, scale), offset)| value * scale + offset));
         if self.pt != PtTransform::Linear {
-            for object in &self.objects {
-                inputs[start + object.pt] = transform(self.pt, row[object.pt]) * self.scale[object.pt];
+            for &input in &self.layout.energies {
+                inputs[start + input] =
+                    transform(self.pt, row[input]) * self.scale[input] + self.offset[input];
             }
         }
     }
@@ -83,18 +109,43 @@ impl Preprocessing {
     pub fn extend_weights(&self, row: &[f32], weights: &mut Vec<f32>) {
         let start = weights.len();
         weights.extend_from_slice(&self.weight);
-        for object in self.objects.iter().filter(|object| !is_present(object, row)) {
-            inputs_of(object).for_each(|input| weights[start + input] = 0.0);
+        if self.masking {
+            for object in self.layout.objects.iter().filter(|object| !object.is_present(row)) {
+                object.continuous().for_each(|input| weights[start + input] = 0.0);
+            }
         }
+    }
+
+    /// The reconstruction error of one event, as the graphs compute it: squared errors and cross-entropies.
+    #[must_use]
+    pub fn reconstruction_error(&self, row: &[f32], reconstruction: &[f32]) -> f32 {
+        let (mut truth, mut weights) = (Vec::new(), Vec::new());
+        self.extend_network_inputs(row, &mut truth);
+        self.extend_weights(row, &mut weights);
+        let squares = reconstruction.iter().zip(&truth).zip(&weights);
+        let squared: f32 = squares.map(|((found, truth), weight)| (found - truth).powi(2) * weight).sum();
+        let entropy: f32 =
+            self.layout.typed_objects().map(|object| cross_entropy(object, row, reconstruction)).sum();
+        squared + self.type_weight * entropy
     }
 }
 
-fn inputs_of(object: &ObjectInputs) -> impl Iterator<Item = usize> {
-    [Some(object.pt), object.eta, Some(object.phi)].into_iter().flatten()
+/// q of an input.
+fn relative_weight(object: &ObjectInputs, input: usize, score: &Score) -> f64 {
+    if object.angles.contains(&input) {
+        score.angle_weight
+    } else if object.counts.contains(&input) {
+        score.count_weight
+    } else {
+        1.0
+    }
 }
 
-fn is_present(object: &ObjectInputs, row: &[f32]) -> bool {
-    row[object.pt] > 0.0
+/// Cross-entropy of an object's type, with the reconstruction as logits; 0 for an absent object.
+fn cross_entropy(object: &ObjectInputs, row: &[f32], logits: &[f32]) -> f32 {
+    let largest = object.types.iter().map(|&input| logits[input]).fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = object.types.iter().map(|&input| (logits[input] - largest).exp()).sum();
+    object.types.iter().map(|&input| row[input] * (largest + sum.ln() - logits[input])).sum()
 }
 
 fn transform(pt: PtTransform, value: f32) -> f32 {
@@ -105,56 +156,113 @@ fn transform(pt: PtTransform, value: f32) -> f32 {
     }
 }
 
-/// Sums over the events in which an input's object is present.
+/// Sums over training events.
 struct Moments {
-    present: Vec<u64>,
+    /// Whether an input counts only in events in which its object is present.
+    present_only: bool,
+    is_energy: Vec<bool>,
+    events: u64,
+    /// Events with the object, by object.
+    occupied: Vec<u64>,
+    count: Vec<u64>,
+    sum: Vec<f64>,
     squares: Vec<f64>,
     least: Vec<f32>,
     greatest: Vec<f32>,
 }
 
 impl Moments {
-    fn new(k: usize) -> Self {
+    fn new(layout: &Layout, present_only: bool) -> Self {
+        let k = layout.inputs;
         Self {
-            present: vec![0; k],
+            present_only,
+            is_energy: (0..k).map(|input| layout.energies.contains(&input)).collect(),
+            events: 0,
+            occupied: vec![0; k],
+            count: vec![0; k],
+            sum: vec![0.0; k],
             squares: vec![0.0; k],
             least: vec![f32::INFINITY; k],
             greatest: vec![f32::NEG_INFINITY; k],
         }
     }
 
-    fn add(&mut self, row: &[f32], objects: &[ObjectInputs], pt: PtTransform) {
-        for object in objects.iter().filter(|object| is_present(object, row)) {
-            self.add_input(object.pt, transform(pt, row[object.pt]));
-            object.eta.into_iter().chain([object.phi]).for_each(|input| self.add_input(input, row[input]));
+    fn add(&mut self, row: &[f32], layout: &Layout, pt: PtTransform) {
+        self.events += 1;
+        for (place, object) in layout.objects.iter().enumerate() {
+            let present = object.is_present(row);
+            self.occupied[place] += u64::from(present);
+            if present || !self.present_only {
+                for input in object.continuous() {
+                    let energy = self.is_energy[input];
+                    self.add_input(input, if energy { transform(pt, row[input]) } else { row[input] });
+                }
+            }
         }
     }
 
     fn add_input(&mut self, input: usize, value: f32) {
-        self.present[input] += 1;
+        self.count[input] += 1;
+        self.sum[input] += f64::from(value);
         self.squares[input] += f64::from(value) * f64::from(value);
         self.least[input] = self.least[input].min(value);
         self.greatest[input] = self.greatest[input].max(value);
     }
 
-    fn constant_inputs(&self, objects: &[ObjectInputs]) -> Vec<usize> {
+    fn constant_inputs(&self, layout: &Layout) -> Vec<usize> {
+        // A flag that is 1 wherever its object is present has no spread there, but a scale.
+        let is_flag = |object: &ObjectInputs, input| {
+            self.present_only && object.presence == Some(input) && !self.is_energy[input]
+        };
+        let inputs = layout.objects.iter().flat_map(|object| {
+            object.continuous().filter(move |&input| !is_flag(object, input) || self.count[input] == 0)
+        });
         // Never present: least stays above greatest. NaN (a pT below the domain of the logarithm) compares false.
-        let varies = |&input: &usize| self.least[input] < self.greatest[input];
-        objects.iter().flat_map(inputs_of).filter(|input| !varies(input)).collect()
+        inputs.filter(|&input| !(self.least[input] < self.greatest[input])).collect()
     }
 
-    fn preprocessing(self, recipe: &Recipe, objects: Vec<ObjectInputs>, events: usize) -> Preprocessing {
-        let mut scale = vec![0.0; self.squares.len()];
-        let mut weight = vec![0.0; self.squares.len()];
-        for object in &objects {
-            let occupancy = self.present[object.pt] as f64 / events as f64;
-            let share = occupancy.powf(-recipe.score.occupancy_exponent) / objects.len() as f64;
-            for input in inputs_of(object) {
-                let relative = if input == object.pt { 1.0 } else { recipe.score.angle_weight };
-                scale[input] = (self.squares[input] / self.present[input] as f64).sqrt().recip() as f32;
-                weight[input] = (relative * share) as f32;
+    /// Scale and offset of an input.
+    fn linear_map(&self, input: usize, scaling: Scaling) -> (f64, f64) {
+        let count = self.count[input] as f64;
+        let (mean, square) = (self.sum[input] / count, self.squares[input] / count);
+        match scaling {
+            Scaling::None => (1.0, 0.0),
+            Scaling::Rms => (square.sqrt().recip(), 0.0),
+            Scaling::Standardise => {
+                let scale = (square - mean * mean).sqrt().recip();
+                (scale, -mean * scale)
             }
         }
-        Preprocessing { objects, pt: recipe.preprocessing.pt, scale, weight }
+    }
+
+    fn preprocessing(self, recipe: &Recipe, layout: Layout, constant: &[usize]) -> Preprocessing {
+        let k = layout.inputs;
+        let (mut scale, mut offset, mut weight) = (vec![0.0; k], vec![0.0; k], vec![0.0; k]);
+        let used = |input: &usize| !constant.contains(input);
+        let errors: usize =
+            layout.objects.iter().map(|object| object.continuous().filter(used).count()).sum();
+        let terms = if recipe.score.masking { layout.objects.len() } else { errors } as f64;
+        for (place, object) in layout.objects.iter().enumerate() {
+            let occupancy = self.occupied[place] as f64 / self.events as f64;
+            let share = occupancy.powf(-recipe.score.occupancy_exponent) / terms;
+            for input in object.continuous().filter(used) {
+                let (factor, shift) = self.linear_map(input, recipe.preprocessing.scaling);
+                (scale[input], offset[input]) = (factor as f32, shift as f32);
+                let relative = relative_weight(object, input, &recipe.score);
+                weight[input] = (relative * share) as f32;
+            }
+            object.types.iter().for_each(|&input| scale[input] = 1.0);
+        }
+        let typed = layout.typed_objects().count();
+        let type_weight = if typed == 0 { 0.0 } else { recipe.score.category_weight / typed as f64 };
+        Preprocessing {
+            pt: recipe.preprocessing.pt,
+            masking: recipe.score.masking,
+            layout,
+            scale,
+            offset,
+            weight,
+            type_weight: type_weight as f32,
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Post-training quantisation: activations U8 with a zero point, weights S8 symmetric per output, biases S32.
 //! The scheme is that of arXiv:1712.05877, section 2, with a range per output as in arXiv:1806.08342, section 3.
 
+use std::ops::Range;
+
 use crate::data::EventMatrix;
-use crate::model::TrainedModel;
-use crate::network::{Dense, DenseNetwork};
+use crate::model::{Member, TrainedModel};
+use crate::network::{Activation, Dense};
 use crate::recipe::Quantisation;
 
 /// Affine map of one tensor's values to U8: value = `scale` * (code - `zero_point`).
@@ -36,6 +38,8 @@ pub struct QuantisedDense {
     pub weight_scale: Vec<f32>,
     /// Biases in steps of [`QuantisedDense::bias_scale`], `[outputs]`.
     pub bias: Vec<i32>,
+    /// The function after it, in single precision.
+    pub activation: Activation,
 }
 
 impl QuantisedDense {
@@ -43,6 +47,19 @@ impl QuantisedDense {
     #[must_use]
     pub fn bias_scale(&self) -> Vec<f32> {
         self.weight_scale.iter().map(|scale| scale * self.input.scale).collect()
+    }
+
+    /// The layer that computes some of the outputs.
+    #[must_use]
+    pub fn columns(&self, range: Range<usize>) -> Self {
+        let rows = self.weights.chunks_exact(self.bias.len().max(1));
+        Self {
+            input: self.input,
+            weights: rows.flat_map(|row| &row[range.clone()]).copied().collect(),
+            weight_scale: self.weight_scale[range.clone()].to_vec(),
+            bias: self.bias[range].to_vec(),
+            activation: self.activation,
+        }
     }
 }
 
@@ -53,33 +70,29 @@ pub struct QuantisedNetwork {
     pub layers: Vec<QuantisedDense>,
 }
 
-/// Quantises a model with ranges taken from background events, spread evenly over `events`.
+/// Quantises the networks of a model with ranges taken from background events, spread evenly over `events`.
 #[must_use]
-pub fn quantise(model: &TrainedModel, events: &EventMatrix, settings: &Quantisation) -> QuantisedNetwork {
-    let ranges = activation_ranges(model, events, settings);
-    let layers = model.network.layers.iter().zip(ranges);
-    QuantisedNetwork {
-        layers: layers.map(|(layer, range)| quantise_layer(layer, range, settings.weight_bits)).collect(),
-    }
-}
-
-fn activation_ranges(
+pub fn quantise(
     model: &TrainedModel,
     events: &EventMatrix,
     settings: &Quantisation,
-) -> Vec<ActivationRange> {
-    let mut activations = vec![Vec::new(); model.network.layers.len()];
-    for row in events.iter().step_by((events.len() / settings.calibration_events).max(1)) {
-        let mut inputs = Vec::with_capacity(events.k());
-        model.preprocessing.extend_network_inputs(row, &mut inputs);
-        collect(&model.network, &inputs, &mut activations);
-    }
-    activations.into_iter().map(|values| range_of(values, settings.coverage)).collect()
+) -> Vec<QuantisedNetwork> {
+    let step = (events.len() / settings.calibration_events).max(1);
+    let inputs: Vec<Vec<f32>> = events.iter().step_by(step).map(|row| model.network_inputs(row)).collect();
+    model.members.iter().map(|member| quantise_member(member, &inputs, settings)).collect()
 }
 
-fn collect(network: &DenseNetwork, inputs: &[f32], activations: &mut [Vec<f32>]) {
-    for (all, read) in activations.iter_mut().zip(network.layer_inputs(inputs)) {
-        all.extend(read);
+fn quantise_member(member: &Member, inputs: &[Vec<f32>], settings: &Quantisation) -> QuantisedNetwork {
+    let network = &member.network;
+    let mut read = vec![Vec::new(); network.layers.len()];
+    for event in inputs {
+        // The last values are read by no layer.
+        read.iter_mut().zip(network.values(event)).for_each(|(all, values)| all.extend(values));
+    }
+    let ranges = read.into_iter().map(|values| range_of(values, settings.coverage));
+    let layers = network.layers.iter().zip(ranges);
+    QuantisedNetwork {
+        layers: layers.map(|(layer, range)| quantise_layer(layer, range, settings.weight_bits)).collect(),
     }
 }
 
@@ -107,7 +120,9 @@ fn quantise_layer(layer: &Dense, input: ActivationRange, weight_bits: u32) -> Qu
     let code =
         |(weight, scale): (&f32, &f32)| (weight / scale).round().clamp(-largest_code, largest_code) as i8;
     let weights = layer.weights.chunks_exact(outputs).flat_map(|row| row.iter().zip(&weight_scale).map(code));
-    let mut quantised = QuantisedDense { input, weights: weights.collect(), weight_scale, bias: vec![] };
+    let weights = weights.collect();
+    let mut quantised =
+        QuantisedDense { input, weights, weight_scale, bias: vec![], activation: layer.activation };
     // A float that does not fit i32 saturates, as it should.
     let steps = |(bias, scale): (&f32, f32)| (bias / scale).round() as i32;
     quantised.bias = layer.bias.iter().zip(quantised.bias_scale()).map(steps).collect();

@@ -1,12 +1,24 @@
 //! The recipe: everything that decides what a training gives, apart from the data's own bytes.
+//!
+//! A recipe as written leaves out what its family has a default for; [`Recipe`] has every value.
+
+mod check;
+mod network;
+mod optimiser;
+mod written;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use trigsieve::event::Encoding;
 use trigsieve::model::sha256_hex;
 
 use crate::TrainError;
+
+pub use network::{Body, Combination, CombinationRule, Ensemble, EnsembleRule, Network, Svdd, SvddLoss, Vae};
+pub use optimiser::{GradientClipping, Optimiser, Schedule};
+
+/// The encoding whose sizes are fitted to training events, as a recipe may name it: without them.
+pub const STATIC: &str = "dm_static";
 
 /// A recipe file, read and checked.
 #[derive(Clone, Debug)]
@@ -20,22 +32,21 @@ pub struct RecipeFile {
 }
 
 /// A training from data to bundle.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// Name of the bundle: letters, digits, `_` and `-`.
     pub name: String,
     /// One paragraph for people; copied to the card.
     pub description: String,
-    /// Seed of the initial weights and of the order of events.
+    /// Seed of the initial weights, of the order of events, and of a VAE's noise.
     pub seed: u64,
     /// Events.
     pub data: Data,
     /// How inputs are scaled.
     pub preprocessing: Preprocessing,
-    /// The network.
+    /// The family and its network.
     pub network: Network,
-    /// The anomaly score, whose mean over background events is also the training loss.
+    /// The anomaly score.
     pub score: Score,
     /// The optimiser.
     pub optimiser: Optimiser,
@@ -43,6 +54,8 @@ pub struct Recipe {
     pub training: Training,
     /// The int8 graph.
     pub quantisation: Quantisation,
+    /// Files on which the card's metrics are measured.
+    pub evaluation: Evaluation,
 }
 
 /// Which events to train on.
@@ -51,26 +64,29 @@ pub struct Recipe {
 pub struct Data {
     /// Event tables of background, in this order; relative paths start at the folder given by the caller.
     pub files: Vec<PathBuf>,
-    /// Encoding the tables must have.
+    /// Encoding the tables must have. `dm_static` without sizes is that of the first table, whatever its sizes.
     pub encoding: String,
     /// Fraction of the events, taken from the end, kept for validation: early stopping and thresholds.
     pub validation_fraction: f64,
 }
 
-/// How inputs are scaled. An absent object is all zero before and after.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// How inputs are scaled.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessing {
-    /// Function applied to each transverse momentum. Every input is then divided by its root mean square over
-    /// the training events in which its object is present.
+    /// Function applied to each input in GeV before scaling.
     pub pt: PtTransform,
+    /// The linear map after it.
+    pub scaling: Scaling,
+    /// What to do with an input that is the same in all training events.
+    pub constant_inputs: ConstantInputs,
 }
 
-/// Function of a transverse momentum in GeV, before scaling.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+/// Function of an input in GeV, before scaling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PtTransform {
     /// pT itself.
+    #[default]
     Linear,
     /// ln(1 + pT / `scale_gev`).
     Log1p {
@@ -79,66 +95,68 @@ pub enum PtTransform {
     },
 }
 
-/// Architecture of the network.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, tag = "family", rename_all = "snake_case")]
-pub enum Network {
-    /// Dense autoencoder from K inputs to K outputs, with a linear last layer.
-    Autoencoder {
-        /// Widths of the layers between input and output.
-        hidden: Vec<usize>,
-        /// Activation after every hidden layer.
-        activation: Activation,
-    },
-}
-
-/// Activation function.
+/// Linear map of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(x, 0).
-    Relu,
+pub enum Scaling {
+    /// Division by the root mean square over the training events in which the object is present. No offset, so that
+    /// an absent object, all zero, stays zero.
+    Rms,
+    /// Minus the mean, divided by the standard deviation, both over all training events.
+    Standardise,
+    /// None.
+    None,
 }
 
-/// Weights of the squared errors.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What to do with an input that is the same in all training events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConstantInputs {
+    /// An error that names it.
+    #[default]
+    Refuse,
+    /// The network sees 0 in its place, and no error is computed for it.
+    Ignore,
+}
+
+/// The anomaly score; and the weights of reconstruction errors, in the score and in the loss.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Score {
+    /// Which score.
+    pub name: ScoreName,
+    /// Whether errors of absent objects are left out.
+    pub masking: bool,
     /// An object that is present in a fraction f of the training events weighs f^-`occupancy_exponent`.
     /// 0: every present object weighs the same. 1: every object has the same share in the mean score.
     pub occupancy_exponent: f64,
     /// Weight of the errors of eta and phi relative to that of pT.
     pub angle_weight: f64,
+    /// Weight of the errors of numbers of objects relative to that of pT.
+    pub count_weight: f64,
+    /// Weight of the cross-entropy of object types, in encodings that have them as one-hot inputs.
+    pub category_weight: f64,
 }
 
-/// How weights are updated.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, tag = "name", rename_all = "snake_case")]
-pub enum Optimiser {
-    /// Adam (arXiv:1412.6980).
-    Adam {
-        /// Learning rate of the first step.
-        learning_rate: f64,
-        /// How it goes on.
-        schedule: Schedule,
-        /// Term that keeps the denominator from zero.
-        epsilon: f32,
-    },
-}
-
-/// Learning rate over the steps of all epochs.
+/// Anomaly scores; larger is more anomalous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Always the same.
-    Constant,
-    /// Half a cosine from the first rate to zero at the end of the last epoch allowed (arXiv:1608.03983, eq. 5).
-    Cosine,
+pub enum ScoreName {
+    /// Reconstruction error: of an autoencoder, or of a VAE that decodes its mean.
+    Mse,
+    /// Kullback-Leibler divergence of the latent distribution from the prior (VAE) or from N(C, 1) (Deep SVDD).
+    Kl,
+    /// sqrt(sum mu^2), the radius of arXiv:2105.14027.
+    Radius,
+    /// sum mu^2 / sigma^2, arXiv:2108.03986.
+    RZ,
+    /// sum mu^2.
+    Mu2,
+    /// sum (f - C)^2, squared distance to the fixed target.
+    Distance,
 }
 
 /// Length of the training.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Training {
     /// Events a step. What is left of an epoch's last batch waits for another epoch's order.
     pub batch: usize,
@@ -150,7 +168,7 @@ pub struct Training {
 
 /// Post-training quantisation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Quantisation {
     /// Training events from which activation ranges are taken.
     pub calibration_events: usize,
@@ -159,6 +177,23 @@ pub struct Quantisation {
     /// Bits of a weight, 7 or 8. At 7 the products of two neighbouring inputs fit 16 bits, so that CPUs without
     /// VNNI, which add them there with saturation, give the same scores as CPUs with it.
     pub weight_bits: u32,
+}
+
+impl Default for Quantisation {
+    fn default() -> Self {
+        Self { calibration_events: 20_000, coverage: 0.9999, weight_bits: 8 }
+    }
+}
+
+/// Files on which the card's metrics are measured, after the training and without any influence on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Event table of background that was not trained on.
+    pub background: Option<PathBuf>,
+    /// Event tables of signals.
+    #[serde(default)]
+    pub signals: Vec<PathBuf>,
 }
 
 impl RecipeFile {
@@ -177,9 +212,11 @@ impl RecipeFile {
     /// # Errors
     /// [`TrainError::Recipe`] with line and column, [`TrainError::RecipeValue`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
-        let recipe: Recipe = toml::from_str(text)
+        let written: written::Recipe = toml::from_str(text)
             .map_err(|error| TrainError::Recipe { path: path.to_owned(), reason: error.to_string() })?;
-        Checker { path }.recipe(&recipe)?;
+        check::unused(&written, path)?;
+        let recipe = written.resolve();
+        check::recipe(&recipe, path)?;
         Ok(Self { path: path.to_owned(), sha256: sha256_hex(text.as_bytes()), recipe })
     }
 
@@ -190,88 +227,23 @@ impl RecipeFile {
     }
 }
 
-struct Checker<'a> {
-    path: &'a Path,
-}
+impl ScoreName {
+    /// Whether the score comes from a reconstruction of the inputs.
+    #[must_use]
+    pub fn is_reconstruction(self) -> bool {
+        self == Self::Mse
+    }
 
-impl Checker<'_> {
-    fn recipe(&self, recipe: &Recipe) -> Result<(), TrainError> {
-        self.name(&recipe.name)?;
-        self.data(&recipe.data)?;
-        self.network(&recipe.network)?;
-        self.optimiser(&recipe.optimiser)?;
-        self.training(&recipe.training)?;
-        self.quantisation(&recipe.quantisation)?;
-        let exponent = recipe.score.occupancy_exponent;
-        self.require("score.occupancy_exponent", exponent, "0 to 2", (0.0..=2.0).contains(&exponent))?;
-        let weight = recipe.score.angle_weight;
-        self.require("score.angle_weight", weight, "0 to 1", (0.0..=1.0).contains(&weight))?;
-        match recipe.preprocessing.pt {
-            PtTransform::Linear => Ok(()),
-            PtTransform::Log1p { scale_gev } => {
-                let valid = scale_gev.is_finite() && scale_gev > 0.0;
-                self.require("preprocessing.pt.log1p.scale_gev", scale_gev, "a positive number", valid)
-            }
+    /// As written in a recipe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mse => "mse",
+            Self::Kl => "kl",
+            Self::Radius => "radius",
+            Self::RZ => "r_z",
+            Self::Mu2 => "mu2",
+            Self::Distance => "distance",
         }
-    }
-
-    fn name(&self, name: &str) -> Result<(), TrainError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let valid = !name.is_empty() && name.chars().all(plain);
-        self.require("name", format!("{name:?}"), "letters, digits, `_` and `-`", valid)
-    }
-
-    fn data(&self, data: &Data) -> Result<(), TrainError> {
-        self.require("data.files", "empty", "a list of event tables", !data.files.is_empty())?;
-        let known = Encoding::known();
-        let valid = data.encoding.parse::<Encoding>().is_ok();
-        self.require("data.encoding", format!("{:?}", data.encoding), &format!("one of: {known}"), valid)?;
-        let fraction = data.validation_fraction;
-        let valid = fraction > 0.0 && fraction < 1.0;
-        self.require("data.validation_fraction", fraction, "between 0 and 1, both excluded", valid)
-    }
-
-    fn network(&self, network: &Network) -> Result<(), TrainError> {
-        let Network::Autoencoder { hidden, .. } = network;
-        let valid = !hidden.is_empty() && hidden.iter().all(|width| (1..=4096).contains(width));
-        self.require("network.hidden", format!("{hidden:?}"), "a list of widths from 1 to 4096", valid)
-    }
-
-    fn optimiser(&self, optimiser: &Optimiser) -> Result<(), TrainError> {
-        let Optimiser::Adam { learning_rate, epsilon, .. } = *optimiser;
-        let valid = learning_rate > 0.0 && learning_rate <= 1.0;
-        self.require("optimiser.learning_rate", learning_rate, "above 0 and at most 1", valid)?;
-        let valid = epsilon.is_finite() && epsilon > 0.0;
-        self.require("optimiser.epsilon", epsilon, "a positive number", valid)
-    }
-
-    fn training(&self, training: &Training) -> Result<(), TrainError> {
-        self.require("training.batch", training.batch, "at least 1", training.batch > 0)?;
-        self.require("training.max_epochs", training.max_epochs, "at least 1", training.max_epochs > 0)?;
-        self.require("training.patience", training.patience, "at least 1", training.patience > 0)
-    }
-
-    fn quantisation(&self, quantisation: &Quantisation) -> Result<(), TrainError> {
-        let events = quantisation.calibration_events;
-        self.require("quantisation.calibration_events", events, "at least 1", events > 0)?;
-        let coverage = quantisation.coverage;
-        let valid = coverage > 0.5 && coverage <= 1.0;
-        self.require("quantisation.coverage", coverage, "above 0.5 and at most 1", valid)?;
-        let bits = quantisation.weight_bits;
-        self.require("quantisation.weight_bits", bits, "7 or 8", matches!(bits, 7 | 8))
-    }
-
-    fn require(
-        &self,
-        key: &'static str,
-        found: impl ToString,
-        expected: &str,
-        valid: bool,
-    ) -> Result<(), TrainError> {
-        if valid {
-            return Ok(());
-        }
-        let (path, found, expected) = (self.path.to_owned(), found.to_string(), expected.to_owned());
-        Err(TrainError::RecipeValue { path, key, found, expected })
     }
 }

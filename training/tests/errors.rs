@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{K, RECIPE, Workbench, background};
+use common::{AUTOENCODER, K, RECIPE, Workbench, background};
+use trigsieve::event::{ElementType, EventSchema, EventWriter};
 use trigsieve_train::TrainError;
 
 fn recipe_error(from: &str, to: &str) -> String {
@@ -22,9 +23,13 @@ fn unknown_and_missing_keys_are_named() {
         assert!(message.contains("lerning_rate"), "{table}: {message}");
     }
     assert!(recipe_error("seed = 7", "sed = 7").contains("sed"));
-    assert!(recipe_error("batch = 64\n", "").contains("batch"));
+    assert!(recipe_error("validation_fraction = 0.25\n", "").contains("validation_fraction"));
     assert!(recipe_error("name = \"adam\"", "name = \"adamax\"").contains("adamax"));
-    assert!(recipe_error("activation = \"relu\"", "activation = \"tanh\"").contains("tanh"));
+    assert!(recipe_error("activation = \"relu\"", "activation = \"swish\"").contains("swish"));
+    assert!(recipe_error("schedule = \"cosine\"", "schedule = \"linear\"").contains("linear"));
+    assert!(recipe_error("family = \"autoencoder\"", "family = \"flow\"").contains("flow"));
+    // A key of another family.
+    assert!(recipe_error("hidden = [8, 3, 8]", "hidden = [8]\nbeta = 0.1").contains("beta"));
     assert!(recipe_error("pt = \"linear\"", "pt = \"cubic\"").contains("cubic"));
     assert!(recipe_error("seed = 7", "seed = ").contains("tiny.toml"));
 }
@@ -48,6 +53,51 @@ fn values_out_of_range_name_their_key() {
         ("patience = 3", "patience = 0", "training.patience"),
         ("calibration_events = 500", "calibration_events = 0", "quantisation.calibration_events"),
         ("coverage = 0.9999", "coverage = 0.5", "quantisation.coverage"),
+        ("activation = \"relu\"", "activation = \"linear\"", "network.activation"),
+        (
+            "activation = \"relu\"",
+            "activation = { leaky_relu = { slope = 1.5 } }",
+            "network.activation.leaky_relu.slope",
+        ),
+        ("occupancy_exponent = 1.0", "name = \"radius\"", "score.name"),
+        ("occupancy_exponent = 1.0", "category_weight = -1.0", "score.category_weight"),
+        ("epsilon = 1e-8", "betas = [0.9, 1.0]", "optimiser.betas"),
+        ("epsilon = 1e-8", "weight_decay = -0.1", "optimiser.weight_decay"),
+        ("epsilon = 1e-8", "gradient_clipping = { norm = 0.0 }", "optimiser.gradient_clipping"),
+        (
+            "schedule = \"cosine\"",
+            "schedule = { exponential = { factor = 1.5 } }",
+            "optimiser.schedule.factor",
+        ),
+        (
+            "schedule = \"cosine\"",
+            "schedule = { step = { epochs = 0, factor = 0.5 } }",
+            "optimiser.schedule.epochs",
+        ),
+        ("validation_fraction = 0.25", "validation_fraction = 0.0", "data.validation_fraction"),
+        (AUTOENCODER, "[network]\nfamily = \"vae\"\nlatent = 0\n", "network.latent"),
+        (AUTOENCODER, "[network]\nfamily = \"vae\"\nbeta = 1.5\n", "network.beta"),
+        (
+            AUTOENCODER,
+            "[network]\nfamily = \"vae\"\nlog_variance_limit = 0.0\n",
+            "network.log_variance_limit",
+        ),
+        (AUTOENCODER, "[network]\nfamily = \"vae\"\ndecoder_hidden = [0]\n", "network.decoder_hidden"),
+        (AUTOENCODER, "[network]\nfamily = \"deep_svdd\"\ntarget = nan\n", "network.target"),
+        (
+            AUTOENCODER,
+            "[network]\nfamily = \"deep_svdd\"\noutput_dimension = 0\n",
+            "network.output_dimension",
+        ),
+        (AUTOENCODER, "[network]\nfamily = \"deep_svdd\"\n[score]\nmasking = true\n", "score.masking"),
+        (AUTOENCODER, "[network]\nfamily = \"deep_svdd\"\n[score]\nname = \"kl\"\n", "score.name"),
+        (AUTOENCODER, "[network]\nfamily = \"deep_svdd_ensemble\"\ntargets = []\n", "network.targets"),
+        (
+            AUTOENCODER,
+            "[network]\nfamily = \"combination\"\nmembers = [\"one\"]\nrule = \"and\"\n",
+            "network.members",
+        ),
+        ("[quantisation]", "[evaluation]\nsignals = [\"a.arrow\"]\n[quantisation]", "evaluation.background"),
         ("weight_bits = 8", "weight_bits = 4", "quantisation.weight_bits"),
         ("pt = \"linear\"", "pt = { log1p = { scale_gev = 0.0 } }", "preprocessing.pt.log1p.scale_gev"),
     ];
@@ -69,6 +119,41 @@ fn empty_and_tiny_data_are_refused() {
     assert!(matches!(one, TrainError::TooFewEvents { split: "training", .. }), "{one}");
     let few = training_error(background(120, 1));
     assert!(matches!(few, TrainError::TooFewEvents { split: "validation", events: 30, .. }), "{few}");
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_refused() {
+    let error = Workbench::new().set("batch = 64", "batch = 1501").train().unwrap_err();
+    assert!(
+        matches!(error, TrainError::TooFewEvents { split: "training", events: 1500, needed: 1501, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("training.batch"), "{error}");
+    Workbench::new().set("batch = 64", "batch = 1500").train().unwrap();
+}
+
+#[test]
+fn a_table_of_another_k_is_refused() {
+    let bench = Workbench::new().set("[\"background.arrow\"]", "[\"background.arrow\", \"narrow.arrow\"]");
+    let schema = EventSchema {
+        encoding: "l1_57".to_owned(),
+        k: 54,
+        element: ElementType::F32,
+        features: vec![],
+        sources: vec![],
+    };
+    let path = bench.folder.path().join("narrow.arrow");
+    let mut writer = EventWriter::create(&path, schema.to_arrow([])).unwrap();
+    writer.write_events(vec![0], vec![0], vec![1.0; 54], vec![]).unwrap();
+    writer.finish().unwrap();
+    let error = bench.train().unwrap_err().to_string();
+    assert!(error.contains("narrow.arrow") && error.contains("54") && error.contains("57"), "{error}");
+    let alone = Workbench {
+        folder: bench.folder.clone(),
+        ..Workbench::new().set("background.arrow", "narrow.arrow")
+    };
+    let error = alone.train().unwrap_err().to_string();
+    assert!(error.contains("narrow.arrow") && error.contains("54") && error.contains("57"), "{error}");
 }
 
 #[test]
@@ -99,6 +184,19 @@ fn constant_inputs_are_named() {
 }
 
 #[test]
+fn constant_inputs_are_ignored_when_asked() {
+    let mut inputs = background(1000, 1);
+    inputs.chunks_exact_mut(K).for_each(|row| row[12..15].fill(0.0));
+    for scaling in ["rms", "standardise"] {
+        let lines = format!("pt = \"linear\"\nscaling = \"{scaling}\"\nconstant_inputs = \"ignore\"");
+        let bench = Workbench::with_inputs(inputs.clone()).set("pt = \"linear\"", &lines);
+        let card = bench.train().unwrap().card;
+        assert!(!card.preprocessing.contains("egamma3_pt") && card.preprocessing.contains("egamma2_pt"));
+        assert!(card.training.unwrap().validation_loss.is_finite());
+    }
+}
+
+#[test]
 fn a_loss_that_explodes_stops_the_training() {
     // Below the domain of the logarithm.
     let mut inputs = background(1000, 1);
@@ -112,4 +210,12 @@ fn a_loss_that_explodes_stops_the_training() {
     late[900 * K] = 3e38;
     let validation = training_error(late);
     assert!(matches!(validation, TrainError::NonFiniteLoss { split: "validation", .. }), "{validation}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_the_build_has_not_is_refused() {
+    let error =
+        trigsieve_train::device::Devices::new(trigsieve::score::Device::Cuda(1)).unwrap_err().to_string();
+    assert!(error.contains("cuda:1") && error.contains("--device cpu"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use trigsieve::model::{ModelBundle, Precision};
+use trigsieve::model::{CARD_FILE, ModelBundle, Precision};
 use trigsieve_train::RecipeFile;
 
 fn models() -> PathBuf {
@@ -15,17 +15,31 @@ fn recipes() -> Vec<RecipeFile> {
 }
 
 #[test]
-fn every_recipe_has_its_bundle() {
-    assert!(!recipes().is_empty());
-    for recipe in recipes() {
-        let bundle = ModelBundle::open(&models().join(&recipe.recipe.name)).unwrap();
-        let training = &bundle.card().training;
+fn every_bundle_comes_from_its_recipe() {
+    let recipes = recipes();
+    let mut checked = 0;
+    for folder in std::fs::read_dir(models()).unwrap().map(|entry| entry.unwrap().path()) {
+        if !folder.join(CARD_FILE).exists() {
+            continue;
+        }
+        let bundle = ModelBundle::open(&folder).unwrap();
+        let (name, training) = (&bundle.card().name, bundle.card().training.as_ref().unwrap());
+        let recipe = recipes.iter().find(|recipe| recipe.recipe.name == *name).unwrap();
         assert_eq!(training.recipe, recipe.file_name());
-        assert_eq!(training.recipe_sha256, recipe.sha256, "{}: retrain after a change", recipe.recipe.name);
+        assert_eq!(training.recipe_sha256, recipe.sha256, "{name}: retrain after a change");
         for precision in [Precision::Float, Precision::Int8] {
             bundle.graph(precision).unwrap();
             assert!(!bundle.card().thresholds[&precision].is_empty());
         }
+        checked += 1;
+    }
+    assert!(checked > 0, "no bundle in models/");
+}
+
+#[test]
+fn recipes_are_named_after_their_bundles() {
+    for recipe in recipes() {
+        assert_eq!(recipe.file_name(), format!("{}.toml", recipe.recipe.name));
     }
 }
 

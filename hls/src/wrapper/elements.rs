@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use trigsieve_fixed::arithmetic::Wide;
 use trigsieve_fixed::program::SumOrder;
-use trigsieve_fixed::{Format, Kind};
+use trigsieve_fixed::{Format, Kind, Overflow, Rounding};
 
 use super::{Content, Local, Machine};
 use crate::builder::{Builder, Place};
@@ -111,8 +111,13 @@ impl<'p> Loop<'_, '_, '_, 'p> {
             return Err(Trouble::at(at, format!("the sum `{name}` has to start at 0 right before its loop")));
         }
         let format = self.format(value, at)?;
-        let terms = self.lower(value, format, &name, at)?;
-        // The first addition is 0 + x: x as the sum's format holds it.
+        if !adds_alike(accumulator, format) {
+            let reason = format!(
+                "a running sum in {accumulator} of terms of {format}, which it may not hold, is not supported"
+            );
+            return Err(Trouble::at(at, reason));
+        }
+        let terms = self.lower(value, format, &format!("{name}_terms"), at)?;
         let kind = Kind::Sum { accumulator, order: SumOrder::Sequential };
         let place =
             self.machine.builder(at)?.push_shaped(&name, kind, &[terms], (&name, accumulator), vec![1]);
@@ -290,6 +295,15 @@ impl<'p> Loop<'_, '_, '_, 'p> {
     }
 }
 
+/// Whether a term may be assigned to the sum's format before it is added: C++ assigns only what comes of the addition.
+fn adds_alike(sum: Format, term: Format) -> bool {
+    let additive = matches!(sum.rounding, Rounding::Truncate | Rounding::Round);
+    let held = |raw: i128| sum.exact(sum.assign(term.exact(raw))) == term.exact(raw);
+    let without_rounding = term.fraction() <= sum.fraction();
+    let in_range = held(term.min_raw()) && held(term.max_raw());
+    if sum.overflow == Overflow::Wrap { additive || without_rounding } else { without_rounding && in_range }
+}
+
 /// Shifts are whole numbers: their fraction is dropped towards zero.
 fn whole_numbers(raw: &[i64], format: Format, at: At) -> Result<Vec<i32>> {
     let one = |raw: &i64| {
@@ -314,10 +328,13 @@ fn last_operator(words: &[Token<'_>], operators: &[char]) -> Option<(usize, char
         match token.text {
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            ">" if depth == 0 && operators == ['>'] && index > 1 => {
-                if token.glued && words[index - 1].is(">") {
-                    found = Some((index, '>'));
-                }
+            ">" if depth == 0
+                && operators == ['>']
+                && index > 1
+                && token.glued
+                && words[index - 1].is(">") =>
+            {
+                found = Some((index, '>'));
             }
             text if depth == 0 && index > 0 && text.len() == 1 && operators != ['>'] => {
                 if let Some(operator) = operators.iter().find(|operator| text.starts_with(**operator)) {

@@ -11,13 +11,17 @@ pub fn drivers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpp")
 }
 
-/// The Python environment with the pinned hls4ml; made where it is missing.
+/// The Python with the pinned hls4ml: the one that `TRIGSIEVE_HLS_PYTHON` names, or else that of the environment
+/// `.venv-hls4ml` in the root of the repository, which is made where it is missing.
 pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(environment).clone()
 }
 
 fn environment() -> PathBuf {
+    if let Some(python) = std::env::var_os("TRIGSIEVE_HLS_PYTHON") {
+        return python.into();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let environment = root.join(".venv-hls4ml");
     let python = environment.join("bin/python");
@@ -43,14 +47,39 @@ pub fn ap_types() -> PathBuf {
     Path::new(package.trim()).join("templates/vivado/ap_types")
 }
 
-/// Compiles sources into a program.
-pub fn compile(sources: &[PathBuf], options: &[String], includes: &[PathBuf], program: &Path) {
-    let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "g++".into()));
-    command.args(["-std=c++17", "-w", "-o"]).arg(program).args(options).arg("-I").arg(drivers());
-    for include in includes {
-        command.arg("-I").arg(include);
+/// A compiler with the headers that every driver includes compiled beforehand.
+pub struct Compiler {
+    prelude: PathBuf,
+    optimisation: &'static str,
+    ap_types: PathBuf,
+}
+
+impl Compiler {
+    /// Compiles the common headers into a folder.
+    pub fn new(folder: &Path, optimisation: &'static str) -> Self {
+        let prelude = folder.join("prelude.h");
+        let compiler = Self { prelude, optimisation, ap_types: ap_types() };
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::copy(drivers().join("prelude.h"), &compiler.prelude).expect("the prelude");
+        run(compiler.command().arg("-o").arg(folder.join("prelude.h.gch")).arg(&compiler.prelude));
+        compiler
     }
-    run(command.arg("-isystem").arg(ap_types()).args(sources));
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "g++".into()));
+        command.args(["-std=c++17", "-w", self.optimisation, "-isystem"]).arg(&self.ap_types);
+        command
+    }
+
+    /// Compiles sources into a program.
+    pub fn compile(&self, sources: &[PathBuf], options: &[String], includes: &[PathBuf], program: &Path) {
+        let mut command = self.command();
+        command.arg("-include").arg(&self.prelude).args(options).arg("-I").arg(drivers());
+        for include in includes {
+            command.arg("-I").arg(include);
+        }
+        run(command.arg("-o").arg(program).args(sources));
+    }
 }
 
 /// Runs a driver on rows of hardware integers; its raw values.
@@ -86,7 +115,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Rows of `k` hardware integers in turn over the full range, small, sparse and at the edges.
+    /// Rows of `k` hardware integers in turn over the full range, small, sparse, at the edges, and as quiet detectors give them.
     pub fn rows(&mut self, k: usize, events: usize) -> Vec<i16> {
         const EDGES: [i16; 12] = [0, 1, -1, 2, 255, 256, -256, 1023, 4095, -4096, i16::MIN, i16::MAX];
         let mut rows = Vec::with_capacity(k * events);
@@ -94,11 +123,13 @@ impl Random {
             for _ in 0..k {
                 let random = self.next();
                 let value = (random >> 48) as i16;
-                rows.push(match event % 4 {
+                rows.push(match event % 5 {
                     0 => value,
                     1 => value >> 7,
                     2 if random & 3 == 0 => value >> 4,
                     2 => 0,
+                    3 if random & 7 == 0 => (random >> 8 & 15) as i16,
+                    3 => 0,
                     _ if random & 1 == 0 => EDGES[(random >> 8) as usize % EDGES.len()],
                     _ => value >> (random % 12),
                 });

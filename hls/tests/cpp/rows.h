@@ -1,11 +1,6 @@
 // Rows of hardware integers in (i16), rows of raw values out (i64); both little-endian, as this machine has them.
 #pragma once
-#include <cstdint>
-#include <cstdio>
-#include <vector>
-
-#include "ap_fixed.h"
-#include "ap_int.h"
+#include "prelude.h"
 
 #ifndef HARDWARE_FRACTION
 #define HARDWARE_FRACTION 0

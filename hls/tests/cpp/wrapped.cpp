@@ -1,15 +1,5 @@
 // Runs the class around a network: -DSOURCE its file, -DCLASS its name, -DTYPE what it takes in, -DINPUTS how many, and
 // -DSCORE the member that is its score.
-#include <algorithm>
-#include <any>
-#include <array>
-#include <fstream>
-#include <iostream>
-#include <map>
-#include <sstream>
-#include <utility>
-#include <vector>
-
 #include "rows.h"
 
 // The score is a private member; what read_result hands out has another type in every project.

@@ -73,3 +73,45 @@ fn tensors_are_little_endian() {
     assert_eq!(TensorData::I8(vec![-1]).to_bytes(), [0xff]);
     assert_eq!(TensorData::I64(vec![1]).to_bytes(), [1, 0, 0, 0, 0, 0, 0, 0]);
 }
+
+#[test]
+fn a_model_becomes_part_of_another() -> Result<(), Error> {
+    let mut inner = GraphBuilder::new("inner");
+    let score = linear(&mut inner)?;
+    inner.output(&score, ElementType::F32, &[BATCH])?;
+    let inner = inner.finish(&ModelInfo::default())?;
+    let mut graph = GraphBuilder::new("outer");
+    let inputs = graph.input("inputs", ElementType::F32, &[BATCH, Dimension::Size(2)])?;
+    let given = [("inputs", &inputs)];
+    graph.embed(&inner, "first_", &given, "score")?;
+    let second = graph.embed(&inner, "second_", &given, "score")?;
+    assert_eq!(second.name(), "second_score");
+    assert!(matches!(graph.embed(&inner, "first_", &given, "score"), Err(Error::DuplicateName { .. })));
+    assert!(
+        matches!(graph.embed(&inner, "third_", &[], "score"), Err(Error::NoValue { name }) if name == "inputs")
+    );
+    assert!(matches!(graph.embed(&[], "third_", &given, "score"), Err(Error::NoGraph)));
+    let mut graph = GraphBuilder::new("outer");
+    let inputs = graph.input("inputs", ElementType::F32, &[BATCH, Dimension::Size(2)])?;
+    let given = [("inputs", &inputs)];
+    assert!(matches!(graph.embed(&inner, "", &given, "mu"), Err(Error::NoValue { name }) if name == "mu"));
+    Ok(())
+}
+
+#[test]
+fn embedded_models_make_a_complete_graph() -> Result<(), Error> {
+    let mut inner = GraphBuilder::new("inner");
+    let score = linear(&mut inner)?;
+    inner.output(&score, ElementType::F32, &[BATCH])?;
+    let inner = inner.finish(&ModelInfo::default())?;
+    let mut graph = GraphBuilder::new("outer");
+    let inputs = graph.input("inputs", ElementType::F32, &[BATCH, Dimension::Size(2)])?;
+    let members =
+        ["first_", "second_"].map(|prefix| graph.embed(&inner, prefix, &[("inputs", &inputs)], "score"));
+    let [first, second] = members;
+    let score = graph.node("Sum", &[&first?, &second?], "score", vec![])?;
+    graph.output(&score, ElementType::F32, &[BATCH])?;
+    let summary = ModelSummary::from_bytes(&graph.finish(&ModelInfo::default())?)?;
+    assert_eq!((summary.operators["MatMul"], summary.operators["Sum"], summary.parameters), (2, 1, 6));
+    summary.check_deployable()
+}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from trigsieve_samples import cli, layout, production
+from trigsieve_samples.chunks import ResumeError
 
 
 def small(name, events=50, seed=5, chunk=30):
@@ -56,9 +57,9 @@ def test_interrupted_run_resumes_to_the_same_file(background, tmp_path):
 
 
 def test_chunks_of_another_request_are_not_mixed_in(tmp_path):
-    production.ChunkStore(tmp_path / "file.h5", small("background"))
-    with pytest.raises(production.ResumeError, match="another request"):
-        production.ChunkStore(tmp_path / "file.h5", small("background", seed=6))
+    production.ChunkStore(tmp_path / "file.h5", small("background").settings())
+    with pytest.raises(ResumeError, match="another request"):
+        production.ChunkStore(tmp_path / "file.h5", small("background", seed=6).settings())
 
 
 def test_another_seed_gives_other_events(tmp_path):

@@ -4,6 +4,8 @@ The data flow through the modules in this order::
 
     processes -> showers -> (decays) -> detector -> production -> layout
 
+`challenge` makes text files in the layout of the Dark Machines challenge on the same showers.
+
 Units everywhere: GeV for momenta, energies and masses; radians for angles.
 
 SPDX-License-Identifier: MIT OR Apache-2.0

@@ -7,9 +7,11 @@ from pathlib import Path
 import h5py
 
 from . import __version__, layout
+from .challenge import cli as challenge
+from .chunks import ResumeError
 from .decays import ForcedDecays
 from .processes import BACKGROUNDS, COCKTAIL_PERMILLE, SIGNALS
-from .production import Request, ResumeError, produce
+from .production import Request, produce
 from .showers import GeneratorError
 
 #: Exit codes: 2 is argparse's for bad arguments.
@@ -35,20 +37,22 @@ def seed(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     root = argparse.ArgumentParser(
-        prog="trigsieve_samples", description="Monte Carlo events in the ADC2021 40 MHz layout.")
+        prog="trigsieve_samples", description="Monte Carlo events in the ADC2021 40 MHz layout, and in "
+        "that of the Dark Machines challenge.")
     root.add_argument("--version", action="version", version=__version__)
     commands = root.add_subparsers(dest="command", required=True)
 
-    common = argparse.ArgumentParser(add_help=False)
+    written = argparse.ArgumentParser(add_help=False)
+    written.add_argument("--seed", type=seed, required=True, help="random seed, 0 or above")
+    written.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+    written.add_argument("--force", action="store_true", help="replace an existing output file")
+    common = argparse.ArgumentParser(add_help=False, parents=[written])
     common.add_argument("--events", type=positive, required=True, help="accepted events to write")
-    common.add_argument("--seed", type=seed, required=True, help="random seed, 0 or above")
-    common.add_argument("-o", "--output", type=Path, required=True, help="HDF5 file to write")
     common.add_argument("--chunk-events", type=positive, default=10_000,
                         help="events made, mixed and saved together; part of what fixes the "
                              "events (default: %(default)s)")
     common.add_argument("--truth", action="store_true",
                         help="also write the process and the hard scattering of each event")
-    common.add_argument("--force", action="store_true", help="replace an existing output file")
 
     commands.add_parser("background", parents=[common], help="the background cocktail")
     signal = commands.add_parser("signal", parents=[common], help="one signal")
@@ -60,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
                            help="wait for the leptons of heavy hadrons instead of forcing them: "
                                 "slow, for checks of the forced decays")
     commands.add_parser("list", help="the processes, and the cocktail")
+    challenge.add_commands(commands, written, positive)
     check = commands.add_parser("check", help="check that a file obeys the layout")
     check.add_argument("file", type=Path)
     return root
@@ -102,18 +107,24 @@ def make_file(arguments: argparse.Namespace) -> int:
         return fail(f"no folder {output.parent}", EXIT_USAGE)
     if output.exists() and not arguments.force:
         return fail(f"{output} exists; use --force to replace it", EXIT_USAGE)
+    make = challenge.make_file if arguments.command == "challenge" else make_trigger_file
+    try:
+        make(arguments, lambda text: print(text, file=sys.stderr, flush=True))
+    except (GeneratorError, ResumeError, OSError) as error:
+        return fail(str(error))
+    return EXIT_OK
+
+
+def make_trigger_file(arguments: argparse.Namespace, report) -> None:
+    """Makes a file in the ADC2021 layout."""
     name = "background" if arguments.command == "background" else arguments.name
     forced = None if getattr(arguments, "plain", False) else ForcedDecays()
     request = Request(name, arguments.events, arguments.seed, arguments.chunk_events,
                       arguments.truth, forced=forced)
-    try:
-        summary = produce(request, output, lambda text: print(text, file=sys.stderr, flush=True))
-    except (GeneratorError, ResumeError, OSError) as error:
-        return fail(str(error))
+    summary = produce(request, arguments.output, report)
     for process, accepted in summary.accepted.items():
         print(f"{process}: {accepted} events from {summary.scatterings[process]} of "
               f"{summary.generated[process]} hard scatterings")
-    return EXIT_OK
 
 
 def main(argv=None) -> int:
@@ -123,4 +134,10 @@ def main(argv=None) -> int:
         return list_processes()
     if arguments.command == "check":
         return check_file(arguments.file)
+    if arguments.command == "challenge":
+        if arguments.kind == "list":
+            challenge.list_processes()
+            return EXIT_OK
+        if reason := challenge.unfit(arguments):
+            return fail(reason, EXIT_USAGE)
     return make_file(arguments)

@@ -14,7 +14,8 @@ from .particles import Particles, azimuth_difference, transverse_coordinates
 vector.register_awkward()
 
 ELECTRON, MUON, PHOTON = 11, 13, 22
-NEUTRINOS = (12, 14, 16)
+#: Neutrinos and the lightest neutralino.
+INVISIBLE = (12, 14, 16, 1000022)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def lepton_eta_max(detector: Detector, pdg_id: np.ndarray) -> np.ndarray:
 
 def is_visible(detector: Detector, pdg_id: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Whether a particle reaches the calorimeters or the muon system."""
-    return ~np.isin(np.abs(pdg_id), NEUTRINOS) & (np.abs(eta) < detector.visible_eta_max)
+    return ~np.isin(np.abs(pdg_id), INVISIBLE) & (np.abs(eta) < detector.visible_eta_max)
 
 
 def relative_isolation(detector: Detector, particles: Particles, candidates: np.ndarray):

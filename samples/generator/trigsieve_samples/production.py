@@ -7,7 +7,6 @@ constant memory, and an interrupted run goes on where it stopped.
 
 import json
 import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__, layout
+from .chunks import ChunkFolder, random_sources
 from .decays import BANK_DECAYS, ForcedDecays, build_bank, force_leptons
 from .detector import Detector, reconstruct
 from .processes import COCKTAIL_PERMILLE, COMMON_SETTINGS, PROCESS_BY_NAME, Process, cocktail_counts
-from .showers import MAX_PYTHIA_SEED, next_particles, pythia_version, start_pythia
+from .showers import next_particles, pythia_version, start_pythia
 
 #: Hard scatterings of one batch: small enough that a batch of t tbar stays below 300 MB.
 BATCH_MIN, BATCH_MAX = 200, 2000
@@ -99,13 +99,6 @@ class Chunk:
                      self.generated)
 
 
-def random_sources(seed: int, code: int, chunk: int) -> tuple[int, np.random.Generator]:
-    """Pythia seed and numpy generator of one process of one chunk."""
-    pythia_branch, numpy_branch = np.random.SeedSequence(seed, spawn_key=(code, chunk)).spawn(2)
-    pythia_seed = 1 + int(pythia_branch.generate_state(1, np.uint64)[0]) % MAX_PYTHIA_SEED
-    return pythia_seed, np.random.default_rng(numpy_branch)
-
-
 def accepted_batches(request: Request, process: Process, chunk: int, wanted: int):
     """Yields (events, scattering numbers, hard scatterings generated) without end."""
     pythia_seed, rng = random_sources(request.seed, process.code, chunk)
@@ -153,26 +146,8 @@ def make_chunk(request: Request, chunk: int) -> Chunk:
     return joined.permuted(rng.permutation(len(joined.events)))
 
 
-class ResumeError(RuntimeError):
-    """The folder of finished chunks belongs to another request."""
-
-
-class ChunkStore:
-    """Finished chunks next to the output file, until the file is complete."""
-
-    def __init__(self, output: Path, request: Request):
-        self.folder = output.with_name(output.name + ".chunks")
-        self.folder.mkdir(exist_ok=True)
-        described = self.folder / "request.json"
-        text = json.dumps(request.settings(), indent=1)
-        if not described.exists():
-            described.write_text(text)
-        elif described.read_text() != text:
-            raise ResumeError(f"{self.folder} holds chunks of another request; "
-                              "remove it or choose another output file")
-
-    def path(self, chunk: int) -> Path:
-        return self.folder / f"chunk_{chunk:05d}.npz"
+class ChunkStore(ChunkFolder):
+    """Finished chunks as compressed arrays."""
 
     def save(self, chunk: int, made: Chunk) -> None:
         # The rename makes a chunk appear complete or not at all.
@@ -185,9 +160,6 @@ class ChunkStore:
         with np.load(self.path(chunk)) as stored:
             return Chunk(stored["events"], stored["process"], stored["scattering"],
                          json.loads(str(stored["generated"])))
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder)
 
 
 @dataclass
@@ -247,7 +219,7 @@ def write_file(request: Request, store: ChunkStore, output: Path) -> Summary:
 
 def produce(request: Request, output: Path, report=print) -> Summary:
     """Makes the missing chunks, then the file; raises `ResumeError`."""
-    store = ChunkStore(output, request)
+    store = ChunkStore(output, request.settings())
     for chunk in range(request.n_chunks):
         if not store.path(chunk).exists():
             store.save(chunk, make_chunk(request, chunk))

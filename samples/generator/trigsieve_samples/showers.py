@@ -36,10 +36,29 @@ def next_particles(pythia, n_events: int) -> Particles:
     Pythia drops the rare events in which the hadronisation fails, so that fewer than
     `n_events` may come back.
     """
+    particles, final = next_record(pythia, n_events)
+    return particles.where(final)
+
+
+def next_events(pythia, n_events: int) -> tuple[Particles, Particles]:
+    """As `next_particles`, and the bottom hadrons of the same events, decayed or not."""
+    particles, final = next_record(pythia, n_events)
+    return particles.where(final), particles.where(is_bottom_hadron(particles.pdg_id))
+
+
+def next_record(pythia, n_events: int) -> tuple[Particles, np.ndarray]:
+    """All particles of the next events, with a mask of those of the final state."""
     record = pythia.nextBatch(n_events).prt
     counts = ak.to_numpy(ak.num(record))
     flat = ak.flatten(record)
-    final = np.asarray(flat.status) > 0
-    event = np.repeat(np.arange(len(counts)), counts)[final]
-    p4 = np.stack([np.asarray(flat.p[axis])[final] for axis in ("px", "py", "pz", "e")], axis=1)
-    return Particles(len(counts), event, np.asarray(flat.id)[final], p4)
+    event = np.repeat(np.arange(len(counts)), counts)
+    p4 = np.stack([np.asarray(flat.p[axis]) for axis in ("px", "py", "pz", "e")], axis=1)
+    return Particles(len(counts), event, np.asarray(flat.id), p4), np.asarray(flat.status) > 0
+
+
+def is_bottom_hadron(pdg_id: np.ndarray) -> np.ndarray:
+    """Mesons and baryons whose heaviest quark is a bottom quark, by the digits of the PDG code."""
+    code = np.abs(pdg_id)
+    # Diquarks have four digits, too, but a zero for the third quark.
+    meson, baryon = code // 100 == 5, (code // 1000 == 5) & (code // 10 % 10 != 0)
+    return meson | baryon

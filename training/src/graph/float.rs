@@ -1,75 +1,115 @@
 use trigsieve_onnx::{Error, TensorData, Value};
 
 use super::ScoreGraph;
-use crate::model::TrainedModel;
-use crate::network::{Dense, DenseNetwork};
+use super::head::Truth;
+use crate::model::{Head, Member, TrainedModel};
+use crate::network::{Dense, Network};
+use crate::preprocessing::Preprocessing;
 use crate::recipe::PtTransform;
 
 /// `float.onnx`, single precision.
 ///
 /// Where the preprocessing is linear it costs nothing: the scale of an input goes into its row of the first layer
-/// and, inverted, into its column of the last, and its square into the error's weight. The graph then reconstructs
-/// physical units. The score differs from the unfolded one by rounding alone.
+/// and, inverted, into its column of the last, and its square into the error's weight; an offset goes into the biases.
+/// The graph then reconstructs physical units. The score differs from the unfolded one by rounding alone.
 ///
 /// # Errors
 /// When the network does not fit together.
 pub fn float_graph(model: &TrainedModel) -> Result<Vec<u8>, Error> {
-    let mut graph = ScoreGraph::new(model)?;
-    let (truth, network, weight) = match model.preprocessing.pt() {
-        PtTransform::Linear => (graph.inputs.clone(), folded_network(model), folded_weight(model)),
-        PtTransform::Log1p { .. } => {
-            (graph.network_inputs()?, model.network.clone(), model.preprocessing.weight().to_vec())
+    let linear = model.preprocessing.pt() == PtTransform::Linear;
+    ScoreGraph::new(model)?.finish(|graph, index, name| {
+        let member = &model.members[index];
+        if linear {
+            let inputs = graph.inputs.physical.clone();
+            let folded = folded(member, &model.preprocessing);
+            let weight = folded_weight(&model.preprocessing);
+            member_score(graph, &folded, &Truth { values: inputs, weight }, name)
+        } else {
+            let inputs = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
+            let weight = model.preprocessing.weight().to_vec();
+            member_score(graph, member, &Truth { values: inputs, weight }, name)
         }
-    };
-    let reconstruction = dense_layers(&mut graph, &network, &truth)?;
-    graph.finish(model, &reconstruction, &truth, &weight)
+    })
 }
 
-fn dense_layers(graph: &mut ScoreGraph<'_>, network: &DenseNetwork, inputs: &Value) -> Result<Value, Error> {
-    let last = network.layers.len().saturating_sub(1);
-    let mut values = inputs.clone();
-    for (index, layer) in network.layers.iter().enumerate() {
-        let name = if index == last { "reconstruction".to_owned() } else { format!("dense{index}") };
-        values = dense(graph, layer, index, &values, &name)?;
-        if index != last {
-            values = graph.builder.node("Relu", &[&values], &format!("hidden{index}"), vec![])?;
+fn member_score(
+    graph: &mut ScoreGraph<'_>,
+    member: &Member,
+    inputs: &Truth,
+    name: &str,
+) -> Result<Value, Error> {
+    let Some((last, hidden)) = member.network.layers.split_last() else { return Ok(inputs.values.clone()) };
+    let mut values = inputs.values.clone();
+    for (index, layer) in hidden.iter().enumerate() {
+        values = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
+        values = graph.activation(values, layer.activation, index)?;
+    }
+    let index = hidden.len().to_string();
+    match member.head {
+        Head::Reconstruction => {
+            let reconstruction = dense(graph, last, &index, &values, "reconstruction")?;
+            graph.reconstruction_score(&reconstruction, inputs, name)
+        }
+        head if head.has_variance() => {
+            let half = last.outputs() / 2;
+            let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
+            let columns = last.columns(half..2 * half);
+            let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+            let log_variance = graph.limited(&log_variance, member.log_variance_limit)?;
+            graph.latent_score(head, &mu, Some(&log_variance), name)
+        }
+        head => {
+            let mu = dense(graph, last, &index, &values, "mu")?;
+            graph.latent_score(head, &mu, None, name)
         }
     }
-    Ok(values)
 }
 
 fn dense(
     graph: &mut ScoreGraph<'_>,
     layer: &Dense,
-    index: usize,
+    suffix: &str,
     values: &Value,
     name: &str,
 ) -> Result<Value, Error> {
     let shape = [layer.inputs(), layer.outputs()];
-    let builder = &mut graph.builder;
     let weights = TensorData::F32(layer.weights.clone());
-    let weights = builder.constant(&format!("weights{index}"), &shape, weights)?;
+    let weights = graph.constant(&format!("weights{suffix}"), &shape, weights)?;
     let bias = TensorData::F32(layer.bias.clone());
-    let bias = builder.constant(&format!("bias{index}"), &[layer.outputs()], bias)?;
-    builder.node("Gemm", &[values, &weights, &bias], name, vec![])
+    let bias = graph.constant(&format!("bias{suffix}"), &[layer.outputs()], bias)?;
+    graph.node("Gemm", &[values, &weights, &bias], name)
 }
 
-fn folded_network(model: &TrainedModel) -> DenseNetwork {
-    let scale = model.preprocessing.scale();
-    let mut network = model.network.clone();
-    if let Some(first) = network.layers.first_mut() {
-        let outputs = first.outputs();
-        for (row, scale) in first.weights.chunks_exact_mut(outputs).zip(scale) {
-            row.iter_mut().for_each(|weight| *weight *= scale);
-        }
+/// The network on physical inputs, to physical outputs where it reconstructs.
+fn folded(member: &Member, preprocessing: &Preprocessing) -> Member {
+    let mut member = member.clone();
+    fold_inputs(&mut member.network, preprocessing);
+    if member.head == Head::Reconstruction {
+        unfold_outputs(&mut member.network, preprocessing);
     }
-    if let Some(last) = network.layers.last_mut() {
-        let outputs = last.outputs();
-        for row in last.weights.chunks_exact_mut(outputs).chain([last.bias.as_mut_slice()]) {
-            row.iter_mut().zip(scale).for_each(|(weight, &scale)| *weight = unscaled(*weight, scale));
+    member
+}
+
+fn fold_inputs(network: &mut Network, preprocessing: &Preprocessing) {
+    let Some(first) = network.layers.first_mut() else { return };
+    let outputs = first.outputs();
+    let rows = first.weights.chunks_exact_mut(outputs).zip(preprocessing.scale()).zip(preprocessing.offset());
+    for ((row, scale), offset) in rows {
+        if *offset != 0.0 {
+            first.bias.iter_mut().zip(row.iter()).for_each(|(bias, weight)| *bias += offset * weight);
         }
+        row.iter_mut().for_each(|weight| *weight *= scale);
     }
-    network
+}
+
+fn unfold_outputs(network: &mut Network, preprocessing: &Preprocessing) {
+    let (scale, offset) = (preprocessing.scale(), preprocessing.offset());
+    let Some(last) = network.layers.last_mut() else { return };
+    last.bias.iter_mut().zip(offset).for_each(|(bias, offset)| *bias -= offset);
+    let outputs = last.outputs();
+    for row in last.weights.chunks_exact_mut(outputs).chain([last.bias.as_mut_slice()]) {
+        row.iter_mut().zip(scale).for_each(|(weight, &scale)| *weight = unscaled(*weight, scale));
+    }
 }
 
 /// Inputs without meaning have scale 0, and their reconstruction has weight 0.
@@ -77,12 +117,7 @@ fn unscaled(value: f32, scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { value / scale }
 }
 
-fn folded_weight(model: &TrainedModel) -> Vec<f32> {
-    let preprocessing = &model.preprocessing;
-    preprocessing
-        .weight()
-        .iter()
-        .zip(preprocessing.scale())
-        .map(|(weight, scale)| weight * scale * scale)
-        .collect()
+fn folded_weight(preprocessing: &Preprocessing) -> Vec<f32> {
+    let weights = preprocessing.weight().iter().zip(preprocessing.scale());
+    weights.map(|(weight, scale)| weight * scale * scale).collect()
 }

@@ -1,86 +1,122 @@
 use trigsieve_onnx::{Attribute, Error, TensorData, Value};
 
 use super::ScoreGraph;
+use super::head::Truth;
 use crate::model::TrainedModel;
-use crate::quantise::{QuantisedDense, QuantisedNetwork};
+use crate::quantise::{ActivationRange, QuantisedDense, QuantisedNetwork};
 
-/// `int8.onnx`: the network's layers in QDQ form, preprocessing and score in single precision.
+/// `int8.onnx`: the networks' layers in QDQ form, preprocessing and score in single precision.
 ///
 /// Every layer is DequantizeLinear(activation), DequantizeLinear(weights), DequantizeLinear(bias) -> Gemm, with
 /// activations U8 per tensor, weights S8 per output and biases S32: the form that ONNX Runtime turns into one
-/// integer kernel a layer. A hidden layer's ReLU is in the lower end of its range. The last layer's sums are
-/// dequantised to float at once, because the score subtracts inputs that were never quantised.
+/// integer kernel a layer. A hidden layer's ReLU is in the lower end of its range; other activations are computed in
+/// single precision, between the dequantised sums and the next quantisation. The last layer's sums are dequantised to
+/// float at once, because the score works on numbers that were never quantised.
 ///
 /// # Errors
-/// When the network does not fit together.
-pub fn int8_graph(model: &TrainedModel, network: &QuantisedNetwork) -> Result<Vec<u8>, Error> {
-    let mut graph = ScoreGraph::new(model)?;
-    let truth = graph.network_inputs()?;
-    let last = network.layers.len().saturating_sub(1);
-    let mut values = truth.clone();
-    for (index, layer) in network.layers.iter().enumerate() {
-        let name = if index == last { "reconstruction".to_owned() } else { format!("dense{index}") };
-        values = quantised_dense(&mut graph, layer, index, &values, &name)?;
-        if index != last {
-            values = graph.builder.node("Relu", &[&values], &format!("hidden{index}"), vec![])?;
-        }
-    }
-    graph.finish(model, &values, &truth, model.preprocessing.weight())
+/// When the networks do not fit together.
+pub fn int8_graph(model: &TrainedModel, networks: &[QuantisedNetwork]) -> Result<Vec<u8>, Error> {
+    // Members of an ensemble read the same inputs, and mostly with the same range.
+    let mut shared: Option<(ActivationRange, Value)> = None;
+    ScoreGraph::new(model)?.finish(|graph, index, name| {
+        let inputs = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
+        let Some(first) = networks[index].layers.first() else { return Ok(inputs) };
+        let quantised = match &shared {
+            Some((range, value)) if *range == first.input => value.clone(),
+            _ => quantise(graph, first.input, 0, &inputs)?,
+        };
+        shared = Some((first.input, quantised.clone()));
+        let weight = model.preprocessing.weight().to_vec();
+        member_score(graph, index, &networks[index], &quantised, &Truth { values: inputs, weight }, name)
+    })
 }
 
-fn quantised_dense(
+fn member_score(
     graph: &mut ScoreGraph<'_>,
-    layer: &QuantisedDense,
-    index: usize,
-    values: &Value,
+    member: usize,
+    network: &QuantisedNetwork,
+    quantised: &Value,
+    inputs: &Truth,
     name: &str,
 ) -> Result<Value, Error> {
-    let activations = quantise_activations(graph, layer, index, values)?;
-    let weights = quantised_weights(graph, layer, index)?;
-    let bias = quantised_bias(graph, layer, index)?;
-    graph.builder.node("Gemm", &[&activations, &weights, &bias], name, vec![])
+    let Some((last, hidden)) = network.layers.split_last() else { return Ok(inputs.values.clone()) };
+    let mut values = quantised.clone();
+    for (index, layer) in hidden.iter().enumerate() {
+        let sums = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
+        let active = graph.activation(sums, layer.activation, index)?;
+        let next = network.layers[index + 1].input;
+        values = quantise(graph, next, index + 1, &active)?;
+    }
+    let index = hidden.len().to_string();
+    let head = graph.model.members[member].head;
+    if head.has_variance() {
+        let half = last.bias.len() / 2;
+        let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
+        let columns = last.columns(half..2 * half);
+        let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+        let limit = graph.model.members[member].log_variance_limit;
+        let log_variance = graph.limited(&log_variance, limit)?;
+        return graph.latent_score(head, &mu, Some(&log_variance), name);
+    }
+    let outputs = dense(graph, last, &index, &values, graph.output_name(head))?;
+    if head == crate::model::Head::Reconstruction {
+        graph.reconstruction_score(&outputs, inputs, name)
+    } else {
+        graph.latent_score(head, &outputs, None, name)
+    }
 }
 
-fn quantise_activations(
+fn dense(
     graph: &mut ScoreGraph<'_>,
     layer: &QuantisedDense,
+    suffix: &str,
+    activations: &Value,
+    name: &str,
+) -> Result<Value, Error> {
+    let weights = quantised_weights(graph, layer, suffix)?;
+    let bias = quantised_bias(graph, layer, suffix)?;
+    graph.node("Gemm", &[activations, &weights, &bias], name)
+}
+
+/// Quantises what layer `index` reads, and dequantises it at once.
+fn quantise(
+    graph: &mut ScoreGraph<'_>,
+    range: ActivationRange,
     index: usize,
     values: &Value,
 ) -> Result<Value, Error> {
-    let range = layer.input;
-    let b = &mut graph.builder;
-    let scale = b.constant(&format!("input_scale{index}"), &[], TensorData::F32(vec![range.scale]))?;
-    let zero = b.constant(&format!("input_zero{index}"), &[], TensorData::U8(vec![range.zero_point]))?;
+    let scale = graph.constant(&format!("input_scale{index}"), &[], TensorData::F32(vec![range.scale]))?;
+    let zero = graph.constant(&format!("input_zero{index}"), &[], TensorData::U8(vec![range.zero_point]))?;
     let quantised =
-        b.node("QuantizeLinear", &[values, &scale, &zero], &format!("quantised_input{index}"), vec![])?;
-    b.node("DequantizeLinear", &[&quantised, &scale, &zero], &format!("input{index}"), vec![])
+        graph.node("QuantizeLinear", &[values, &scale, &zero], &format!("quantised_input{index}"))?;
+    graph.node("DequantizeLinear", &[&quantised, &scale, &zero], &format!("input{index}"))
 }
 
 fn quantised_weights(
     graph: &mut ScoreGraph<'_>,
     layer: &QuantisedDense,
-    index: usize,
+    suffix: &str,
 ) -> Result<Value, Error> {
     let outputs = layer.bias.len();
     let shape = [layer.weights.len() / outputs.max(1), outputs];
-    let b = &mut graph.builder;
     let weights = TensorData::I8(layer.weights.clone());
-    let weights = b.constant(&format!("quantised_weights{index}"), &shape, weights)?;
+    let weights = graph.constant(&format!("quantised_weights{suffix}"), &shape, weights)?;
     let scale = TensorData::F32(layer.weight_scale.clone());
-    let scale = b.constant(&format!("weight_scale{index}"), &[outputs], scale)?;
-    let zero = b.constant(&format!("weight_zero{index}"), &[outputs], TensorData::I8(vec![0; outputs]))?;
+    let scale = graph.constant(&format!("weight_scale{suffix}"), &[outputs], scale)?;
+    let zero = TensorData::I8(vec![0; outputs]);
+    let zero = graph.constant(&format!("weight_zero{suffix}"), &[outputs], zero)?;
     let axis = vec![Attribute::int("axis", 1)];
-    b.node("DequantizeLinear", &[&weights, &scale, &zero], &format!("weights{index}"), axis)
+    graph.node_with("DequantizeLinear", &[&weights, &scale, &zero], &format!("weights{suffix}"), axis)
 }
 
-fn quantised_bias(graph: &mut ScoreGraph<'_>, layer: &QuantisedDense, index: usize) -> Result<Value, Error> {
+fn quantised_bias(graph: &mut ScoreGraph<'_>, layer: &QuantisedDense, suffix: &str) -> Result<Value, Error> {
     let outputs = layer.bias.len();
-    let b = &mut graph.builder;
     let bias = TensorData::I32(layer.bias.clone());
-    let bias = b.constant(&format!("quantised_bias{index}"), &[outputs], bias)?;
+    let bias = graph.constant(&format!("quantised_bias{suffix}"), &[outputs], bias)?;
     let scale = TensorData::F32(layer.bias_scale());
-    let scale = b.constant(&format!("bias_scale{index}"), &[outputs], scale)?;
-    let zero = b.constant(&format!("bias_zero{index}"), &[outputs], TensorData::I32(vec![0; outputs]))?;
+    let scale = graph.constant(&format!("bias_scale{suffix}"), &[outputs], scale)?;
+    let zero = TensorData::I32(vec![0; outputs]);
+    let zero = graph.constant(&format!("bias_zero{suffix}"), &[outputs], zero)?;
     let axis = vec![Attribute::int("axis", 0)];
-    b.node("DequantizeLinear", &[&bias, &scale, &zero], &format!("bias{index}"), axis)
+    graph.node_with("DequantizeLinear", &[&bias, &scale, &zero], &format!("bias{suffix}"), axis)
 }

@@ -21,7 +21,11 @@ fn coverage_leaves_out_both_ends() {
 
 #[test]
 fn codes_give_the_weights_back_within_half_a_step() {
-    let layer = Dense { weights: vec![0.5, 0.0, -0.25, 0.0, 0.1, 0.0], bias: vec![0.3, -7.0] };
+    let layer = Dense {
+        weights: vec![0.5, 0.0, -0.25, 0.0, 0.1, 0.0],
+        bias: vec![0.3, -7.0],
+        activation: Activation::Relu,
+    };
     for bits in [7, 8] {
         let quantised = quantise_layer(&layer, ActivationRange::covering(-1.0, 1.0), bits);
         for (index, (&code, &weight)) in quantised.weights.iter().zip(&layer.weights).enumerate() {
@@ -33,5 +37,7 @@ fn codes_give_the_weights_back_within_half_a_step() {
         }
         let largest = quantised.weights.iter().map(|code| code.unsigned_abs()).max();
         assert_eq!(largest, Some((1 << (bits - 1)) - 1));
+        let second = quantised.columns(1..2);
+        assert_eq!((second.weights, second.bias), (vec![0, 0, 0], vec![quantised.bias[1]]));
     }
 }

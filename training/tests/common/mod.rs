@@ -4,10 +4,14 @@
 
 use std::f32::consts::PI;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use trigsieve::event::{Encoding, EventSchema, EventWriter};
-use trigsieve_train::{Outcome, Output, RecipeFile, TrainError, train};
+use trigsieve::score::Device;
+use trigsieve_train::data::{self, Split};
+use trigsieve_train::recipe::Evaluation;
+use trigsieve_train::{Options, Outcome, Output, RecipeFile, TrainError, Trained, train, train_networks};
 
 /// Inputs per event and objects of `l1_57`.
 pub const K: usize = 57;
@@ -85,9 +89,54 @@ coverage = 0.9999
 weight_bits = 8
 "#;
 
+/// The `[network]` table of [`RECIPE`], and the `[score]` table that goes with it.
+pub const AUTOENCODER: &str = r#"[network]
+family = "autoencoder"
+hidden = [8, 3, 8]
+activation = "relu"
+[score]
+occupancy_exponent = 1.0
+angle_weight = 0.1
+"#;
+
+/// The other families, by name: `[network]` and `[score]`.
+pub const FAMILIES: [(&str, &str); 14] = [
+    ("tanh", "[network]\nfamily = \"autoencoder\"\nhidden = [8, 3, 8]\nactivation = \"tanh\"\n"),
+    (
+        "plain",
+        "[network]\nfamily = \"autoencoder\"\nhidden = [6]\nactivation = \"elu\"\n[score]\nmasking = false\n",
+    ),
+    (
+        "leaky",
+        "[network]\nfamily = \"autoencoder\"\nhidden = [6]\nactivation = { leaky_relu = { slope = 0.1 } }\n",
+    ),
+    ("vae", "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.5\n"),
+    ("vae_masked", "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\n[score]\nmasking = true\n"),
+    (
+        "vae_mu2",
+        "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.5\n[score]\nname = \"mu2\"\n",
+    ),
+    ("vae_radius", "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\n[score]\nname = \"radius\"\n"),
+    ("vae_r_z", "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\n[score]\nname = \"r_z\"\n"),
+    ("vae_kl", "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.5\n[score]\nname = \"kl\"\n"),
+    ("svdd", "[network]\nfamily = \"deep_svdd\"\nhidden = [8]\noutput_dimension = 4\ntarget = 2.0\n"),
+    ("svdd_no_bias", "[network]\nfamily = \"deep_svdd\"\nhidden = [8]\noutput_dimension = 4\nbias = false\n"),
+    ("svdd_kl", "[network]\nfamily = \"deep_svdd\"\nhidden = [8]\noutput_dimension = 4\nloss = \"kl\"\n"),
+    (
+        "ensemble",
+        "[network]\nfamily = \"deep_svdd_ensemble\"\nhidden = [8]\noutput_dimensions = [2, 3]\ntargets = [0.0, 1.0]\n",
+    ),
+    (
+        "ensemble_max",
+        "[network]\nfamily = \"deep_svdd_ensemble\"\nhidden = [8]\ntargets = [1.0, 2.0]\nrule = \"max\"\nloss = \"kl\"\n\
+         output_dimensions = [3]\n",
+    ),
+];
+
+#[derive(Clone)]
 pub struct Workbench {
-    pub folder: TempDir,
-    recipe: String,
+    pub folder: Arc<TempDir>,
+    pub recipe: String,
 }
 
 impl Workbench {
@@ -95,7 +144,7 @@ impl Workbench {
     pub fn with_inputs(inputs: Vec<f32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_table(&folder.path().join("background.arrow"), inputs);
-        Self { folder, recipe: RECIPE.to_owned() }
+        Self { folder: Arc::new(folder), recipe: RECIPE.to_owned() }
     }
 
     pub fn new() -> Self {
@@ -109,8 +158,20 @@ impl Workbench {
         self
     }
 
+    /// Another `[network]` table, and what else goes with it.
+    pub fn family(self, network: &str) -> Self {
+        self.set(AUTOENCODER, network)
+    }
+
     pub fn recipe(&self) -> Result<RecipeFile, TrainError> {
         RecipeFile::parse(&self.recipe, Path::new("tiny.toml"))
+    }
+
+    /// The recipe on disk, for the command.
+    pub fn recipe_file(&self) -> PathBuf {
+        let path = self.folder.path().join("tiny.toml");
+        std::fs::write(&path, &self.recipe).unwrap();
+        path
     }
 
     pub fn bundle(&self) -> PathBuf {
@@ -118,7 +179,45 @@ impl Workbench {
     }
 
     pub fn train(&self) -> Result<Outcome, TrainError> {
-        let output = Output::new(&self.bundle(), true)?;
-        train(&self.recipe()?, self.folder.path(), &output, &indicatif::ProgressBar::hidden())
+        self.train_to(&self.bundle())
+    }
+
+    /// As [`Workbench::train`], with the bundle somewhere else.
+    pub fn train_to(&self, bundle: &Path) -> Result<Outcome, TrainError> {
+        let recipe = self.recipe()?;
+        self.with_options(bundle, |options| train(&recipe, options))
+    }
+
+    /// As [`Workbench::train`], with metrics on the card.
+    pub fn train_and_evaluate(&self, evaluation: Evaluation) -> Result<Outcome, TrainError> {
+        let recipe = self.recipe()?;
+        self.with_options(&self.bundle(), |options| {
+            train(&recipe, &Options { evaluation: Some(evaluation), ..*options })
+        })
+    }
+
+    /// The networks, without a bundle, and the events.
+    pub fn train_networks(&self) -> (Trained, Split) {
+        let recipe = self.recipe().unwrap();
+        let split = data::load(&recipe.recipe, self.folder.path()).unwrap();
+        let trained =
+            self.with_options(&self.bundle(), |options| train_networks(&recipe, &split, options)).unwrap();
+        (trained, split)
+    }
+
+    fn with_options<T>(
+        &self,
+        bundle: &Path,
+        run: impl FnOnce(&Options<'_>) -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        run(&Options {
+            data_folder: self.folder.path(),
+            output: &Output::new(bundle, true)?,
+            checkpoint_every: None,
+            resume: false,
+            evaluation: None,
+            device: Device::Cpu,
+            progress: &indicatif::ProgressBar::hidden(),
+        })
     }
 }

@@ -1,0 +1,213 @@
+//! What a card says in words and formulae.
+
+use std::collections::BTreeMap;
+
+use trigsieve::model::{Card, MemberCard, ScoreCard, TrainingCard};
+
+use crate::checkpoint::trainer;
+use crate::data::Split;
+use crate::model::{Head, TrainedModel};
+use crate::preprocessing::Preprocessing;
+use crate::recipe::{Combination, CombinationRule, EnsembleRule, Network, PtTransform, RecipeFile, Scaling};
+
+/// The card of trained networks.
+pub fn of_model(file: &RecipeFile, model: &TrainedModel, members: Vec<MemberCard>, split: &Split) -> Card {
+    let preprocessing = preprocessing_text(file, &model.preprocessing, split);
+    // A single network is the training itself.
+    let training = TrainingCard {
+        members: if members.len() > 1 { members.clone() } else { vec![] },
+        ..training_card(file, &members, split)
+    };
+    card(file, split, score_card(file, model), preprocessing, training)
+}
+
+/// The card of a combination.
+pub fn of_combination(
+    file: &RecipeFile,
+    settings: &Combination,
+    members: Vec<MemberCard>,
+    split: &Split,
+) -> Card {
+    let what = match settings.rule {
+        CombinationRule::And => "max_i e_i",
+        CombinationRule::Or => "min_i e_i",
+        CombinationRule::Product => "prod_i e_i",
+        CombinationRule::Average => "mean_i e_i",
+    };
+    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+    let formula = format!(
+        "-log10({what}), e_i: fraction of background events whose score by member i is at least the event's, from a \
+         table of -log10 e_i over the score, piecewise linear, fitted to the validation events and continued with its \
+         last slope. Members: {}.",
+        names.join(", ")
+    );
+    let score = ScoreCard { name: format!("combined_efficiency_{}", settings.rule.name()), formula };
+    let training = TrainingCard { members: members.clone(), ..training_card(file, &members, split) };
+    card(file, split, score, "That of each member, inside its part of the graph.".to_owned(), training)
+}
+
+fn card(
+    file: &RecipeFile,
+    split: &Split,
+    score: ScoreCard,
+    preprocessing: String,
+    training: TrainingCard,
+) -> Card {
+    let recipe = &file.recipe;
+    Card {
+        name: recipe.name.clone(),
+        family: recipe.network.family().to_owned(),
+        description: recipe.description.trim().to_owned(),
+        encoding: split.encoding.clone(),
+        inputs: split.training.k(),
+        files: BTreeMap::new(),
+        score,
+        preprocessing,
+        training: Some(training),
+        import: None,
+        thresholds: BTreeMap::new(),
+        metrics: BTreeMap::new(),
+    }
+}
+
+fn training_card(file: &RecipeFile, members: &[MemberCard], split: &Split) -> TrainingCard {
+    let losses: f64 = members.iter().map(|member| member.validation_loss).sum();
+    TrainingCard {
+        recipe: file.file_name(),
+        recipe_sha256: file.sha256.clone(),
+        trainer: trainer(),
+        seed: file.recipe.seed,
+        data: split.sources.clone(),
+        training_events: split.training.len() as u64,
+        validation_events: split.validation.len() as u64,
+        epochs: members.iter().map(|member| member.epochs).sum(),
+        best_epoch: members.iter().map(|member| member.best_epoch).max().unwrap_or(0),
+        validation_loss: losses / members.len().max(1) as f64,
+        members: vec![],
+    }
+}
+
+fn score_card(file: &RecipeFile, model: &TrainedModel) -> ScoreCard {
+    let Some(first) = model.members.first() else {
+        return ScoreCard { name: String::new(), formula: String::new() };
+    };
+    let (name, formula) = match first.head {
+        Head::Reconstruction => reconstruction_score(file, &model.preprocessing),
+        head => latent_score(head, first.log_variance_limit, &file.recipe.network),
+    };
+    if model.members.len() == 1 {
+        return ScoreCard { name, formula };
+    }
+    let (joined, rule) = match model.rule {
+        EnsembleRule::Mean => ("mean", "Mean"),
+        EnsembleRule::Max => ("max", "Largest"),
+    };
+    let formula = format!(
+        "{rule} over {} networks of s / <s>, <s>: mean of s over training background; s = {formula}",
+        model.members.len()
+    );
+    ScoreCard { name: format!("{joined}_{name}"), formula }
+}
+
+fn latent_score(head: Head, limit: f32, network: &Network) -> (String, String) {
+    let (name, formula) = match (head, network) {
+        (Head::SquaredNorm, Network::DeepSvdd(_) | Network::DeepSvddEnsemble(_)) => {
+            ("squared_distance", "sum_i (f_i - C)^2; f: outputs of the network, C: the target")
+        }
+        (Head::KullbackLeibler, Network::DeepSvdd(_) | Network::DeepSvddEnsemble(_)) => (
+            "divergence_from_target",
+            "sum_i [(f_i - C)^2 + sigma_i^2 - 1 - ln sigma_i^2] / 2; f, ln sigma: outputs of the network, C: the target",
+        ),
+        (Head::Norm, _) => ("latent_radius", "sqrt(sum_i mu_i^2); mu: mean of the latent variables"),
+        (Head::RelativeSquaredNorm, _) => (
+            "r_z",
+            "sum_i mu_i^2 / sigma_i^2; mu, sigma: mean and standard deviation of the latent variables",
+        ),
+        (Head::KullbackLeibler, _) => (
+            "latent_divergence",
+            "sum_i [mu_i^2 + sigma_i^2 - 1 - ln sigma_i^2] / 2; mu, sigma: mean and standard deviation of the latent \
+             variables",
+        ),
+        _ => ("squared_latent_radius", "sum_i mu_i^2; mu: mean of the latent variables"),
+    };
+    let invalid =
+        "An event with a NaN or infinite input may have a finite score; the engine marks it invalid.";
+    let limits = match head.has_variance() {
+        true => format!("; ln sigma^2 is kept within +-{limit}"),
+        false => String::new(),
+    };
+    (name.to_owned(), format!("{formula}{limits}. {invalid}"))
+}
+
+fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (String, String) {
+    let settings = &file.recipe.score;
+    let invalid = "An event with a NaN or infinite input has a NaN or infinite score.";
+    let decoded = match file.recipe.network {
+        Network::Vae(_) => ", decoded from the mean of the latent variables",
+        _ => "",
+    };
+    let z = format!("z: network inputs, zhat: their reconstruction{decoded}");
+    let occupancy = format!(
+        "f_j^{}): f_j the fraction of training events with the object, q_j = {} for eta and phi, {} for numbers of objects \
+         and 1 for others",
+        settings.occupancy_exponent, settings.angle_weight, settings.count_weight
+    );
+    let types = match preprocessing.type_weight() {
+        0.0 => String::new(),
+        weight => format!(
+            " + {weight} sum over objects of the cross-entropy of the type, softmax of its reconstruction against \
+             the one-hot inputs"
+        ),
+    };
+    if settings.masking {
+        let objects = preprocessing.layout().objects.len();
+        let formula = format!(
+            "sum_j m_j w_j (zhat_j - z_j)^2{types}; {z}; m_j: 1 where the object of input j is present, else 0; \
+             w_j = q_j / ({objects} {occupancy}; the eta of MET has weight 0. {invalid}"
+        );
+        return ("masked_weighted_squared_error".to_owned(), formula);
+    }
+    let terms = preprocessing.weight().iter().filter(|weight| **weight > 0.0).count();
+    let plain = settings.angle_weight == 1.0 && settings.count_weight == 1.0;
+    if settings.occupancy_exponent == 0.0 && plain {
+        let formula =
+            format!("sum_j (zhat_j - z_j)^2 / {terms}{types}; {z}; without the eta of MET. {invalid}");
+        return ("mean_squared_error".to_owned(), formula);
+    }
+    let formula =
+        format!("sum_j w_j (zhat_j - z_j)^2{types}; {z}; w_j = q_j / ({terms} {occupancy}. {invalid}");
+    ("weighted_squared_error".to_owned(), formula)
+}
+
+fn preprocessing_text(file: &RecipeFile, preprocessing: &Preprocessing, split: &Split) -> String {
+    let g = match preprocessing.pt() {
+        PtTransform::Linear => "g: the input itself (pT in GeV, phi in rad)".to_owned(),
+        PtTransform::Log1p { scale_gev } => {
+            format!("g: ln(1 + x / {scale_gev} GeV) for inputs in GeV, others themselves (phi in rad)")
+        }
+    };
+    let map = match file.recipe.preprocessing.scaling {
+        Scaling::Rms => {
+            "z_j = g_j / b_j without offset, so that an absent object stays zero; b_j: root mean square of g_j over the \
+             training events in which the object is present"
+        }
+        Scaling::Standardise => {
+            "z_j = (g_j - a_j) / b_j; a_j, b_j: mean and standard deviation of g_j over all training events"
+        }
+        Scaling::None => "z_j = g_j",
+    };
+    let folded = match preprocessing.pt() {
+        PtTransform::Linear => " float.onnx holds a and b inside the weights of its layers.",
+        PtTransform::Log1p { .. } => "",
+    };
+    let numbers = preprocessing.scale().iter().zip(preprocessing.offset()).zip(&split.features);
+    let numbers: Vec<String> = numbers
+        .filter(|((scale, _), _)| **scale != 0.0)
+        .map(|((scale, offset), feature)| match *offset {
+            0.0 => format!("{} {}", feature.name, scale.recip()),
+            offset => format!("{} {} {}", feature.name, -offset / scale, scale.recip()),
+        })
+        .collect();
+    let legend = if file.recipe.preprocessing.scaling == Scaling::Standardise { "a, b" } else { "b" };
+    format!("{map}; {g}. Inputs that are not listed are not used.{folded} {legend}: {}.", numbers.join(", "))
+}

@@ -1,0 +1,65 @@
+//! Metrics for the card: how well the bundle tells signals from background, measured after the training.
+
+use std::path::{Path, PathBuf};
+
+use trigsieve::evaluate::{Model, Sample, evaluate};
+use trigsieve::event::EventTable;
+use trigsieve::model::{Metrics, ModelBundle, Precision};
+use trigsieve::score::{Engine, Scorer, ScorerSpec};
+
+use crate::TrainError;
+use crate::data::Split;
+use crate::recipe::Evaluation;
+
+/// The tables of an evaluation, opened before the training so that a wrong one does not cost it.
+#[derive(Debug)]
+pub struct EvaluationFiles {
+    background: EventTable,
+    signals: Vec<EventTable>,
+}
+
+impl EvaluationFiles {
+    /// Opens the tables; `None` when there are none. Relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// A table that cannot be read, or has another encoding or K than the training's.
+    pub fn open(evaluation: &Evaluation, folder: &Path, split: &Split) -> Result<Option<Self>, TrainError> {
+        let Some(background) = &evaluation.background else { return Ok(None) };
+        let open = |path: &PathBuf| {
+            let table = EventTable::open(&folder.join(path))?;
+            table.expect("the training", &split.encoding, split.training.k())?;
+            Ok(table)
+        };
+        let signals = evaluation.signals.iter().map(open).collect::<Result<_, TrainError>>()?;
+        Ok(Some(Self { background: open(background)?, signals }))
+    }
+
+    /// The metrics of one of the graphs of a bundle.
+    ///
+    /// # Errors
+    /// When the graph does not score, a table has unequal weights, or two signals have the same name.
+    pub fn measure(&self, bundle: &ModelBundle, precision: Precision) -> Result<Metrics, TrainError> {
+        let (mut scorer, sha256) = scorer(bundle, precision)?;
+        let model = Model {
+            name: bundle.card().name.clone(),
+            encoding: bundle.card().encoding.clone(),
+            engine: scorer.describe(),
+            precision,
+            model_sha256: sha256,
+        };
+        let mut score = |table| Sample::score(table, scorer.as_mut(), &mut |_| {});
+        let background = score(&self.background)?;
+        let signals = self.signals.iter().map(score).collect::<Result<Vec<_>, _>>()?;
+        Ok(evaluate(model, &background, &signals)?.card())
+    }
+}
+
+/// The compiled-in engine on one of the graphs of a bundle, and the graph's SHA-256.
+///
+/// # Errors
+/// When the graph does not pass the engine's checks.
+pub fn scorer(bundle: &ModelBundle, precision: Precision) -> Result<(Box<dyn Scorer>, String), TrainError> {
+    let spec = ScorerSpec { engine: Engine::Rten, precision, ..ScorerSpec::default() };
+    let factory = spec.load(bundle)?;
+    Ok((factory.scorer()?, factory.sha256().to_owned()))
+}
