@@ -226,7 +226,7 @@ impl<'a> Planner<'a> {
             if direct { output } else { Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, 1) } };
         self.steps.push(Step::Squares(Squares {
             input: input.at,
-            planes: input.elements.len(),
+            elements: self.len(self.program.sources(at)[0]),
             output: sums.at,
             dropped: squares.dropped,
             width: squares.accumulator.width,
