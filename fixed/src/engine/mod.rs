@@ -37,7 +37,6 @@ pub struct Engine {
     k: usize,
     /// 2^-fraction of the score.
     step: f64,
-    unsigned_64: bool,
     /// A block of rows for the events that do not fill a grain, and for physical values in hardware units.
     rows_i16: Vec<i16>,
     rows_f32: Vec<f32>,
@@ -90,7 +89,6 @@ impl Engine {
             layers: program.operations.iter().map(|operation| operation.layer.clone()).collect(),
             k,
             step: (-f64::from(score.fraction())).exp2(),
-            unsigned_64: !score.signed && score.width == 64,
             rows_i16: vec![0; BLOCK * k],
             rows_f32: vec![0.0; if physical { BLOCK * k } else { 0 }],
             plan,
@@ -256,7 +254,6 @@ impl Engine {
     }
 
     fn raw_scores(&self, scores: &mut [i64]) {
-        debug_assert!(self.unsigned_64 || self.plan.score.width != Width::Widest);
         let at = self.plan.score.plane(0);
         match self.plan.score.width {
             Width::Narrow => convert(&i32::all(&self.memory)[at..], scores, i64::from),
