@@ -36,7 +36,7 @@ fn main() {
     for subject in &mut subjects {
         let block = subject.engine.block();
         println!("\n{}, from the cache, nanoseconds an event by step:", subject.engine.simd());
-        for (step, seconds) in subject.engine.time_steps(&rows[..block * program.k()], 25) {
+        for (step, seconds) in subject.engine.time_steps(&rows[..block * program.k()], 200) {
             println!("{:8.2}  {step}", seconds * 1e9 / block as f64);
         }
     }

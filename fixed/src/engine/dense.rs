@@ -1,7 +1,7 @@
 //! Which dense layers are exact sums in packed 32-bit lanes, and how those are laid out.
 
 use crate::kernel::BLOCK;
-use crate::kernel::dense::{Pack, Pair, Window};
+use crate::kernel::dense::{Pack, Tile, Window};
 use crate::{Format, Interval, Kind, Layer, Overflow, Rounding};
 
 use super::simd::Shape;
@@ -180,12 +180,11 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
 }
 
 /// The kernel's layout of a layer.
+#[derive(Default)]
 pub(super) struct Layout {
-    pub(super) pairs: Vec<Pair>,
+    pub(super) tiles: Vec<Tile>,
     pub(super) places: Vec<u32>,
-    pub(super) weights: Vec<[i32; 2]>,
-    /// Planes of the output.
-    pub(super) planes: usize,
+    pub(super) weights: Vec<i32>,
 }
 
 impl Layout {
@@ -196,38 +195,49 @@ impl Layout {
         inputs: &[Vec<Option<usize>>],
         pack: Option<Pack>,
     ) -> Self {
-        let outputs = exact.weights.len();
-        let mut layout = Self { pairs: Vec::new(), places: Vec::new(), weights: Vec::new(), planes: outputs };
-        for first in (0..outputs).step_by(2) {
-            let both = [first, first + 1];
+        let mut layout = Self::default();
+        for first in (0..starts.len()).step_by(4) {
+            let left = starts.len() - first;
+            let outputs = if left > 2 || pack == Some(Pack::Quads) { 4 } else { 2 };
             for (plane, elements) in inputs.iter().enumerate() {
-                let packed = both.map(|output| {
+                let packed = |output: usize| {
                     exact
                         .weights
                         .get(output)
                         .map_or(0, |row| packed_weights(row, exact.packing.bytes, elements))
-                });
-                if packed != [0, 0] {
+                };
+                let packed: Vec<i32> = (first..first + outputs).map(packed).collect();
+                if packed.iter().any(|packed| *packed != 0) {
                     layout.places.push((plane * BLOCK) as u32);
-                    layout.weights.push(packed);
+                    layout.weights.extend(packed);
                 }
             }
-            let plane = |at: usize| Some((at * BLOCK) as u32);
-            let to = match pack {
-                Some(Pack::Pairs) => [plane(first / 2), None],
-                Some(Pack::Quads) if first % 4 == 0 => [plane(first / 4), None],
-                Some(Pack::Quads) => [None, plane(first / 4)],
-                _ => both.map(|output| plane(output).filter(|_| output < outputs)),
-            };
-            let starts = both.map(|output| starts.get(output).copied().unwrap_or(0));
-            layout.pairs.push(Pair { end: layout.places.len(), starts, to });
+            layout.tiles.push(Tile {
+                outputs,
+                places_end: layout.places.len(),
+                weights_end: layout.weights.len(),
+                starts: std::array::from_fn(|at| starts.get(first + at).copied().unwrap_or(0)),
+                to: std::array::from_fn(|at| {
+                    plane_of(first, at, pack).filter(|_| at < left).map(|p| (p * BLOCK) as u32)
+                }),
+            });
         }
-        layout.planes = match pack {
-            Some(Pack::Pairs) => outputs.div_ceil(2),
-            Some(Pack::Quads) => outputs.div_ceil(4),
-            Some(Pack::Planes(_)) | None => outputs,
-        };
         layout
+    }
+}
+
+/// The plane that a tile's output `at` begins.
+fn plane_of(first: usize, at: usize, pack: Option<Pack>) -> Option<usize> {
+    let each = outputs_a_plane(pack);
+    at.is_multiple_of(each).then_some((first + at) / each)
+}
+
+/// How many outputs a plane of the output holds.
+pub(super) const fn outputs_a_plane(pack: Option<Pack>) -> usize {
+    match pack {
+        Some(Pack::Pairs) => 2,
+        Some(Pack::Quads) => 4,
+        Some(Pack::Planes(_)) | None => 1,
     }
 }
 

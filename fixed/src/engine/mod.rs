@@ -37,7 +37,6 @@ pub struct Engine {
     k: usize,
     /// 2^-fraction of the score.
     step: f64,
-    unsigned_64: bool,
     /// A block of rows for the events that do not fill a grain, and for physical values in hardware units.
     rows_i16: Vec<i16>,
     rows_f32: Vec<f32>,
@@ -90,7 +89,6 @@ impl Engine {
             layers: program.operations.iter().map(|operation| operation.layer.clone()).collect(),
             k,
             step: (-f64::from(score.fraction())).exp2(),
-            unsigned_64: !score.signed && score.width == 64,
             rows_i16: vec![0; BLOCK * k],
             rows_f32: vec![0.0; if physical { BLOCK * k } else { 0 }],
             plan,
@@ -174,7 +172,7 @@ impl Engine {
         text
     }
 
-    /// Seconds that each step takes on a block of events in the cache, the median of `turns`, with what the step does.
+    /// Seconds that each step takes on a block of events in the cache, the least of `turns`, with what the step does.
     ///
     /// # Panics
     /// When the rows are not a block of events of K inputs, or there are no turns.
@@ -199,7 +197,7 @@ impl Engine {
                     })
                     .collect();
                 seconds.sort_by(f64::total_cmp);
-                (step[0].to_string(), seconds[turns / 2])
+                (step[0].to_string(), seconds[0])
             })
             .collect()
     }
@@ -256,7 +254,6 @@ impl Engine {
     }
 
     fn raw_scores(&self, scores: &mut [i64]) {
-        debug_assert!(self.unsigned_64 || self.plan.score.width != Width::Widest);
         let at = self.plan.score.plane(0);
         match self.plan.score.width {
             Width::Narrow => convert(&i32::all(&self.memory)[at..], scores, i64::from),

@@ -1,11 +1,11 @@
 //! From a program to steps: which lanes each tensor lives in, and which kernel writes it.
 
 use crate::kernel::dense::{Dense, Finish, Pack};
-use crate::kernel::lane::Assign;
+use crate::kernel::operation;
 use crate::kernel::operation::{Door, Operation, What};
+use crate::kernel::rows::{CHUNK, ScaleRows};
 use crate::kernel::squares::Squares;
 use crate::kernel::{BLOCK, PlaneStep, Planes, Step, Width};
-use crate::kernel::{operation, rows::ScaleRows};
 use crate::{CheckedProgram, Format, Interval, Kind, Ranges};
 
 use super::dense::{self, Exact, Layout, Packing, Target};
@@ -90,7 +90,7 @@ impl Plan {
         }
         let score = planner.planes(program.score_tensor());
         let Planner { lanes, steps: body, notes, .. } = planner;
-        let parts = |step: &Step| if let Step::Dense(layer) = step { layer.pairs.len() } else { 0 };
+        let parts = |step: &Step| if let Step::Dense(layer) = step { layer.tiles.len() } else { 0 };
         let parts = body.iter().map(parts).sum();
         Self { hardware, physical, body, lanes, score, notes, parts }
     }
@@ -189,15 +189,8 @@ impl<'a> Planner<'a> {
             return None;
         }
         let packing = self.wanted(1)?;
-        let k = self.program.k();
-        let mut used = vec![false; k];
-        for reader in &self.readers[1] {
-            for row in self.exact[*reader].iter().flat_map(|exact| &exact.weights) {
-                used.iter_mut().zip(row).for_each(|(used, weight)| *used |= *weight != 0);
-            }
-        }
         let (input, kind) = (&self.program.input, &first.kind);
-        let mut scale = scale::rows(input, kind, first.output.format, packing, &used, 0)?;
+        let mut scale = scale::rows(input, kind, first.output.format, packing)?;
         let door = self.door();
         self.steps.push(Step::Planes(PlaneStep::Door(door)));
         self.general(0);
@@ -233,7 +226,7 @@ impl<'a> Planner<'a> {
             if direct { output } else { Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, 1) } };
         self.steps.push(Step::Squares(Squares {
             input: input.at,
-            planes: input.elements.len(),
+            elements: self.len(self.program.sources(at)[0]),
             output: sums.at,
             dropped: squares.dropped,
             width: squares.accumulator.width,
@@ -278,7 +271,8 @@ impl<'a> Planner<'a> {
         }
         let elements = self.len(tensor);
         let groups = elements.div_ceil(packing.each());
-        let at = self.reserve(Width::Narrow, groups);
+        // Rows are packed in whole chunks.
+        let at = self.reserve(Width::Narrow, groups.next_multiple_of(CHUNK / packing.each()));
         let input = self.planes(tensor);
         self.steps.push(Step::Planes(PlaneStep::Pack(operation::Pack {
             input,
@@ -319,10 +313,10 @@ impl<'a> Planner<'a> {
             input: input.at,
             input_lanes: input.elements.len() * BLOCK,
             output,
-            output_lanes: layout.planes * BLOCK,
-            outputs: exact.weights.len(),
+            output_lanes: starts.len().div_ceil(dense::outputs_a_plane(to)) * BLOCK,
+            outputs: starts.len(),
             bytes: exact.packing.bytes,
-            pairs: layout.pairs,
+            tiles: layout.tiles,
             places: layout.places,
             weights: layout.weights,
             finish,

@@ -9,16 +9,8 @@ use super::dense::Packing;
 /// Constants of one input: left (as a power of two to multiply with), offset, keep, step, factor.
 type Constants = [i16; 5];
 
-/// The kernel's constants if `kind` is a scaling of the rows that 16-bit lanes do exactly; `used` says which outputs
-/// anything reads. The output's planes begin at `output`.
-pub(super) fn rows(
-    input: &Input,
-    kind: &Kind,
-    out: Format,
-    packing: Packing,
-    used: &[bool],
-    output: usize,
-) -> Option<ScaleRows> {
+/// The kernel's constants if `kind` is a scaling of the rows that 16-bit lanes do exactly.
+pub(super) fn rows(input: &Input, kind: &Kind, out: Format, packing: Packing) -> Option<ScaleRows> {
     let Kind::Scale { offsets, offset_format, difference, shifts } = kind else { return None };
     let clamps = matches!(out.overflow, Overflow::Saturate | Overflow::SaturateSymmetric);
     if !(clamps && wraps_alike(input, *difference)) {
@@ -29,8 +21,7 @@ pub(super) fn rows(
     if !fits {
         return None;
     }
-    let k = used.len();
-    let mut chunks = vec![Chunk([[0; CHUNK]; 5]); k.div_ceil(CHUNK)];
+    let mut chunks = vec![Chunk([[0; CHUNK]; 5]); offsets.len().div_ceil(CHUNK)];
     for (at, (offset, shift)) in offsets.iter().zip(shifts).enumerate() {
         let offset = offset_format.exact((*offset).into());
         let constants = constants(input.hardware_fraction, offset, *difference, *shift, out)?;
@@ -38,8 +29,7 @@ pub(super) fn rows(
             list[at % CHUNK] = constant;
         }
     }
-    let read = used.chunks(packing.each()).map(|plane| plane.contains(&true)).collect();
-    Some(ScaleRows { k, output, bytes: packing.bytes, range, chunks, read })
+    Some(ScaleRows { k: offsets.len(), output: 0, bytes: packing.bytes, range, chunks })
 }
 
 /// Whether the door and the difference amount to one wrap at the difference's top: hardware integers lose nothing at the

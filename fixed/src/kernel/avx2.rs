@@ -167,17 +167,16 @@ impl Isa for Avx2 {
 
 impl Rows for Avx2 {
     #[inline(always)]
-    fn load16(self, from: &[i16]) -> __m256i {
+    unsafe fn load16(self, from: *const i16, count: usize, valid: usize) -> __m256i {
+        if valid >= 16 {
+            // SAFETY: the caller vouches for `valid` numbers; `self` for the instruction set.
+            return unsafe { _mm256_loadu_si256(from.cast()) };
+        }
         let mut all = [0; 16];
-        let whole = match from.first_chunk::<16>() {
-            Some(whole) => whole,
-            None => {
-                all[..from.len()].copy_from_slice(from);
-                &all
-            }
-        };
-        // SAFETY: `whole` has 16 numbers; `self` proves the instruction set.
-        unsafe { _mm256_loadu_si256(whole.as_ptr().cast()) }
+        // SAFETY: the caller vouches for `count` numbers, and they are at most `valid`, fewer than 16.
+        unsafe { std::ptr::copy_nonoverlapping(from, all.as_mut_ptr(), count) };
+        // SAFETY: there are 16 numbers; `self` proves the instruction set.
+        unsafe { _mm256_loadu_si256(all.as_ptr().cast()) }
     }
 
     /// There is no shift by a lane's own distance for 16-bit lanes, so `left` is the power of two to multiply with.
@@ -202,24 +201,25 @@ impl Rows for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &mut [__m256i; 16]) {
-        let a = *rows;
-        let mut b = *rows;
-        for i in 0..4 {
-            b[2 * i] = have!(_mm256_unpacklo_epi32(a[2 * i], a[2 * i + 1]));
-            b[2 * i + 1] = have!(_mm256_unpackhi_epi32(a[2 * i], a[2 * i + 1]));
-        }
-        let mut c = b;
-        for i in 0..2 {
-            for j in 0..2 {
-                c[4 * i + 2 * j] = have!(_mm256_unpacklo_epi64(b[4 * i + j], b[4 * i + j + 2]));
-                c[4 * i + 2 * j + 1] = have!(_mm256_unpackhi_epi64(b[4 * i + j], b[4 * i + j + 2]));
-            }
-        }
-        // c[4 i + j] now has, in each half h, column 4 h + j of rows 4 i to 4 i + 3.
-        for j in 0..4 {
-            rows[j] = have!(_mm256_permute2x128_si256::<0x20>(c[j], c[4 + j]));
-            rows[4 + j] = have!(_mm256_permute2x128_si256::<0x31>(c[j], c[4 + j]));
-        }
+    fn quarter(self, [a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
+        have!({
+            let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+            [
+                _mm256_unpacklo_epi64(ab, cd),
+                _mm256_unpackhi_epi64(ab, cd),
+                _mm256_unpacklo_epi64(ab_high, cd_high),
+                _mm256_unpackhi_epi64(ab_high, cd_high),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn columns(self, [a, b, ..]: [__m256i; 4]) -> [__m256i; 4] {
+        have!({
+            let (low, high) =
+                (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b));
+            [low, high, low, high]
+        })
     }
 }

@@ -174,7 +174,8 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
 
     #[inline(always)]
     fn less16(self, a: __m512i, bit: __m512i) -> __m512i {
-        have!(_mm512_mask_sub_epi16(a, _mm512_test_epi16_mask(a, bit), a, _mm512_set1_epi16(1)))
+        // A masked subtraction that the compiler does not turn into two instructions.
+        have!(_mm512_mask_subs_epu16(a, _mm512_test_epi16_mask(a, bit), a, _mm512_set1_epi16(1)))
     }
 
     fn scale_rows(self, scale: &ScaleRows, block: &mut Block) {
@@ -189,11 +190,11 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
 
 impl<const VNNI: bool> Rows for Avx512<VNNI> {
     #[inline(always)]
-    fn load16(self, from: &[i16]) -> __m512i {
-        let mask = u32::MAX.checked_shr(32 - from.len() as u32).unwrap_or(0);
-        // SAFETY: the mask leaves out what lies past `from`, and masked lanes are not accessed; `self` proves the
-        // instruction set.
-        unsafe { _mm512_maskz_loadu_epi16(mask, from.as_ptr()) }
+    unsafe fn load16(self, from: *const i16, count: usize, _: usize) -> __m512i {
+        let mask = u32::MAX.checked_shr(32 - count as u32).unwrap_or(0);
+        // SAFETY: the mask leaves out all but the `count` numbers that the caller vouches for, and masked lanes are not
+        // accessed; `self` proves the instruction set.
+        unsafe { _mm512_maskz_loadu_epi16(mask, from) }
     }
 
     #[inline(always)]
@@ -216,33 +217,31 @@ impl<const VNNI: bool> Rows for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &mut [__m512i; 16]) {
-        let mut a = *rows;
-        let mut b = *rows;
-        for i in 0..8 {
-            b[2 * i] = have!(_mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]));
-            b[2 * i + 1] = have!(_mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]));
-        }
-        for i in 0..4 {
-            for j in 0..2 {
-                a[4 * i + 2 * j] = have!(_mm512_unpacklo_epi64(b[4 * i + j], b[4 * i + j + 2]));
-                a[4 * i + 2 * j + 1] = have!(_mm512_unpackhi_epi64(b[4 * i + j], b[4 * i + j + 2]));
-            }
-        }
-        // a[4 i + c] now has, in each quarter q, column 4 q + c of rows 4 i to 4 i + 3.
-        for i in 0..2 {
-            for c in 0..4 {
-                let (low, high) = (a[8 * i + c], a[8 * i + 4 + c]);
-                b[8 * i + c] = have!(_mm512_shuffle_i32x4::<0x88>(low, high));
-                b[8 * i + 4 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(low, high));
-            }
-        }
-        for c in 0..4 {
-            a[c] = have!(_mm512_shuffle_i32x4::<0x88>(b[c], b[8 + c]));
-            a[8 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(b[c], b[8 + c]));
-            a[4 + c] = have!(_mm512_shuffle_i32x4::<0x88>(b[4 + c], b[12 + c]));
-            a[12 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(b[4 + c], b[12 + c]));
-        }
-        *rows = a;
+    fn quarter(self, [a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+        have!({
+            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            [
+                _mm512_unpacklo_epi64(ab, cd),
+                _mm512_unpackhi_epi64(ab, cd),
+                _mm512_unpacklo_epi64(ab_high, cd_high),
+                _mm512_unpackhi_epi64(ab_high, cd_high),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn columns(self, [a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+        have!({
+            // Of each two, the even 128 bits and the odd ones.
+            let (ab, cd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
+            let (ab_odd, cd_odd) = (_mm512_shuffle_i32x4::<0xdd>(a, b), _mm512_shuffle_i32x4::<0xdd>(c, d));
+            [
+                _mm512_shuffle_i32x4::<0x88>(ab, cd),
+                _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd),
+                _mm512_shuffle_i32x4::<0xdd>(ab, cd),
+                _mm512_shuffle_i32x4::<0xdd>(ab_odd, cd_odd),
+            ]
+        })
     }
 }

@@ -3,7 +3,7 @@
 use super::isa::Isa;
 use super::{BLOCK, Block};
 
-/// A dense layer laid out for packed lanes: two outputs at a time, for as many events as the registers hold.
+/// A dense layer laid out for packed lanes: four or two outputs at a time, for as many events as the registers hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     /// First lane of the packed input.
@@ -19,24 +19,27 @@ pub(crate) struct Dense {
     /// Whether a lane of the input holds four bytes, not two 16-bit numbers.
     pub(crate) bytes: bool,
     /// Outputs that are computed together.
-    pub(crate) pairs: Vec<Pair>,
-    /// For each pair in turn, the planes of the input (first lane, from `input`) that have a weight in it.
+    pub(crate) tiles: Vec<Tile>,
+    /// For each tile in turn, the planes of the input (first lane, from `input`) that have a weight in it.
     pub(crate) places: Vec<u32>,
-    /// For each of those, the packed weights of both outputs.
-    pub(crate) weights: Vec<[i32; 2]>,
+    /// For each of those, the packed weights of the tile's outputs.
+    pub(crate) weights: Vec<i32>,
     /// What becomes of the sums.
     pub(crate) finish: Finish,
 }
 
-/// Two outputs, or one and nothing.
+/// Outputs that are computed together, the last of them perhaps nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Pair {
-    /// End of its [`Dense::places`].
-    pub(crate) end: usize,
+pub(crate) struct Tile {
+    /// Four or two.
+    pub(crate) outputs: usize,
+    /// Places and weights up to the end of this tile's.
+    pub(crate) places_end: usize,
+    pub(crate) weights_end: usize,
     /// What the sums start from, with the constants of `finish` already added.
-    pub(crate) starts: [i32; 2],
-    /// Planes to write, first lane from `output`: of both outputs, or of the pair.
-    pub(crate) to: [Option<u32>; 2],
+    pub(crate) starts: [i32; 4],
+    /// Planes to write, first lane from `output`, as [`Pack`] says.
+    pub(crate) to: [Option<u32>; 4],
 }
 
 /// What becomes of the sums.
@@ -77,10 +80,9 @@ pub(crate) struct Window {
 /// Layout of the finished numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pack {
-    /// Two 16-bit numbers a lane.
+    /// Two 16-bit numbers a lane: a plane for every other output.
     Pairs,
-    /// Four bytes a lane: the low bytes of one pair and of the next, in turns. The first pair of such a lane writes its
-    /// 16-bit numbers, and the next one, whose second plane this is, the bytes.
+    /// Four bytes a lane, of outputs 0, 2, 1, 3: a plane a tile.
     Quads,
     /// A plane an output, each number of 16 bits plus the constant.
     Planes(i32),
@@ -98,56 +100,61 @@ pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, block: &mut Block) {
     // Hoisted so that the loads need no bounds check.
     assert!(layer.places.iter().all(|place| *place as usize + lanes <= input.len()), "places in the input");
     let finisher = Finisher::new(isa, layer.finish);
-    let mut first = 0;
-    for pair in &layer.pairs {
+    let (mut place, mut weight) = (0, 0);
+    for tile in &layer.tiles {
         block.ahead.fetch(isa);
-        let work =
-            Work { places: &layer.places[first..pair.end], weights: &layer.weights[first..pair.end], pair };
-        first = pair.end;
-        if layer.bytes {
-            finisher.all_lanes::<true>(&work, input, output, lanes);
-        } else {
-            finisher.all_lanes::<false>(&work, input, output, lanes);
+        let work = Work {
+            places: &layer.places[place..tile.places_end],
+            weights: &layer.weights[weight..tile.weights_end],
+            tile,
+        };
+        (place, weight) = (tile.places_end, tile.weights_end);
+        match (layer.bytes, tile.outputs) {
+            (true, 4) => finisher.all_lanes::<true, 4>(&work, input, output, lanes),
+            (true, _) => finisher.all_lanes::<true, 2>(&work, input, output, lanes),
+            (false, 4) => finisher.all_lanes::<false, 4>(&work, input, output, lanes),
+            (false, _) => finisher.all_lanes::<false, 2>(&work, input, output, lanes),
         }
     }
 }
 
 struct Work<'a> {
     places: &'a [u32],
-    weights: &'a [[i32; 2]],
-    pair: &'a Pair,
+    weights: &'a [i32],
+    tile: &'a Tile,
 }
 
 /// E vectors of neighbouring events.
 type Events<I, const E: usize> = [<I as Isa>::V; E];
 
-/// The sums of two outputs for the E vectors of events that `input` begins with, in place `place`.
+/// The sums of O outputs for the E vectors of events that `input` begins with, in place `place`.
 ///
 /// # Safety
 /// `input` must have E vectors from each of the places on.
 #[inline(always)]
-unsafe fn sums<I: Isa, const BYTES: bool, const E: usize>(
+unsafe fn sums<I: Isa, const BYTES: bool, const O: usize, const E: usize>(
     isa: I,
     work: &Work,
     input: *const i32,
-) -> [Events<I, E>; 2] {
-    let mut a = [isa.splat(work.pair.starts[0]); E];
-    let mut b = [isa.splat(work.pair.starts[1]); E];
-    for (place, weights) in work.places.iter().zip(work.weights) {
-        let w = [isa.splat(weights[0]), isa.splat(weights[1])];
-        for (e, (a, b)) in a.iter_mut().zip(&mut b).enumerate() {
+) -> [Events<I, E>; O] {
+    let mut sums = [[isa.splat(0); E]; O];
+    for (sum, start) in sums.iter_mut().zip(&work.tile.starts) {
+        *sum = [isa.splat(*start); E];
+    }
+    for (place, weights) in work.places.iter().zip(work.weights.chunks_exact(O)) {
+        let mut x = [isa.splat(0); E];
+        for (e, x) in x.iter_mut().enumerate() {
             // SAFETY: the caller vouches for E vectors from here on.
-            let x = unsafe { isa.load(input.add(*place as usize + e * I::LANES)) };
-            if BYTES {
-                *a = isa.dot4(*a, x, w[0]);
-                *b = isa.dot4(*b, x, w[1]);
-            } else {
-                *a = isa.dot2(*a, x, w[0]);
-                *b = isa.dot2(*b, x, w[1]);
+            *x = unsafe { isa.load(input.add(*place as usize + e * I::LANES)) };
+        }
+        for (sum, weight) in sums.iter_mut().zip(weights) {
+            let w = isa.splat(*weight);
+            for (a, x) in sum.iter_mut().zip(&x) {
+                *a = if BYTES { isa.dot4(*a, *x, w) } else { isa.dot2(*a, *x, w) };
             }
         }
     }
-    [a, b]
+    sums
 }
 
 /// What becomes of sums, with its constants in registers.
@@ -184,27 +191,26 @@ impl<I: Isa> Finisher<I> {
     }
 
     #[inline(always)]
-    fn all_lanes<const BYTES: bool>(&self, work: &Work, input: &[i32], output: &mut [i32], lanes: usize) {
+    fn all_lanes<const BYTES: bool, const O: usize>(
+        &self,
+        work: &Work,
+        input: &[i32],
+        output: &mut [i32],
+        lanes: usize,
+    ) {
         let mut lane = 0;
-        if I::WIDE {
-            while lane + 8 * I::LANES <= lanes {
-                self.some_lanes::<BYTES, 8>(work, input, output, lane);
-                lane += 8 * I::LANES;
-            }
-        } else {
-            while lane + 4 * I::LANES <= lanes {
-                self.some_lanes::<BYTES, 4>(work, input, output, lane);
-                lane += 4 * I::LANES;
-            }
+        while I::WIDE && lane + 4 * I::LANES <= lanes {
+            self.some_lanes::<BYTES, O, 4>(work, input, output, lane);
+            lane += 4 * I::LANES;
         }
         while lane < lanes {
-            self.some_lanes::<BYTES, 2>(work, input, output, lane);
+            self.some_lanes::<BYTES, O, 2>(work, input, output, lane);
             lane += 2 * I::LANES;
         }
     }
 
     #[inline(always)]
-    fn some_lanes<const BYTES: bool, const E: usize>(
+    fn some_lanes<const BYTES: bool, const O: usize, const E: usize>(
         &self,
         work: &Work,
         input: &[i32],
@@ -213,59 +219,66 @@ impl<I: Isa> Finisher<I> {
     ) {
         // SAFETY: `run` has asserted that every place is followed by all lanes, and E vectors from `lane` on are among
         // them.
-        let [mut a, mut b] = unsafe { sums::<I, BYTES, E>(self.isa, work, input.as_ptr().add(lane)) };
+        let mut sums = unsafe { sums::<I, BYTES, O, E>(self.isa, work, input.as_ptr().add(lane)) };
         let (Finish::Sums { unused } | Finish::Round { unused, .. }) = self.finish;
         if unused != 0 {
-            self.wrap(&mut a);
-            self.wrap(&mut b);
+            sums.iter_mut().for_each(|sum| self.wrap(sum));
         }
-        let [to, other] = work.pair.to.map(|plane| plane.map(|plane| plane as usize + lane));
+        let to = |at: usize| work.tile.to[at].map(|plane| plane as usize + lane);
         match self.finish {
             Finish::Sums { .. } => {
-                to.into_iter().for_each(|to| self.put(output, to, &a));
-                other.into_iter().for_each(|to| self.put(output, to, &b));
+                for (at, sum) in sums.iter().enumerate() {
+                    self.put(output, to(at), sum);
+                }
             }
             Finish::Round { window, to: pack, .. } => {
-                for (a, b) in a.iter_mut().zip(&b) {
-                    *a = self.pair(window, *a, *b);
+                for at in (0..O).step_by(2) {
+                    for e in 0..E {
+                        sums[at][e] = self.pair(window, sums[at][e], sums[at + 1][e]);
+                    }
                 }
-                self.pack(pack, &a, [to, other], output);
+                match pack {
+                    Pack::Pairs => {
+                        for at in (0..O).step_by(2) {
+                            self.put(output, to(at), &sums[at]);
+                        }
+                    }
+                    Pack::Quads => {
+                        if O == 4 {
+                            for e in 0..E {
+                                sums[0][e] = self.isa.bytes(sums[0][e], sums[O - 2][e]);
+                            }
+                        }
+                        self.put(output, to(0), &sums[0]);
+                    }
+                    Pack::Planes(least) => {
+                        for at in (0..O).step_by(2) {
+                            self.planes(least, &sums[at], [to(at), to(at + 1)], output);
+                        }
+                    }
+                }
             }
         }
     }
 
+    /// Both numbers of pairs, each to its plane.
     #[inline(always)]
-    fn pack<const E: usize>(
+    fn planes<const E: usize>(
         &self,
-        pack: Pack,
-        pair: &Events<I, E>,
-        [to, other]: [Option<usize>; 2],
+        least: i32,
+        pairs: &Events<I, E>,
+        to: [Option<usize>; 2],
         output: &mut [i32],
     ) {
         let isa = self.isa;
-        match pack {
-            Pack::Pairs => to.into_iter().for_each(|to| self.put(output, to, pair)),
-            Pack::Quads => {
-                to.into_iter().for_each(|to| self.put(output, to, pair));
-                if let Some(other) = other {
-                    let mut bytes = self.get(output, other);
-                    for (low, high) in bytes.iter_mut().zip(pair) {
-                        *low = isa.bytes(*low, *high);
-                    }
-                    self.put::<E>(output, other, &bytes);
-                }
-            }
-            Pack::Planes(least) => {
-                let (mask, half, least) = (isa.splat(0xffff), isa.places32(16), isa.splat(least));
-                let (mut even, mut odd) = (*pair, *pair);
-                for (even, odd) in even.iter_mut().zip(&mut odd) {
-                    *even = isa.add32(isa.and(*even, mask), least);
-                    *odd = isa.add32(isa.right32_unsigned(*odd, half), least);
-                }
-                to.into_iter().for_each(|to| self.put(output, to, &even));
-                other.into_iter().for_each(|to| self.put(output, to, &odd));
-            }
+        let (mask, half, least) = (isa.splat(0xffff), isa.places32(16), isa.splat(least));
+        let (mut even, mut odd) = (*pairs, *pairs);
+        for (even, odd) in even.iter_mut().zip(&mut odd) {
+            *even = isa.add32(isa.and(*even, mask), least);
+            *odd = isa.add32(isa.right32_unsigned(*odd, half), least);
         }
+        self.put(output, to[0], &even);
+        self.put(output, to[1], &odd);
     }
 
     /// Two outputs of 16 bits, finished.
@@ -289,23 +302,14 @@ impl<I: Isa> Finisher<I> {
         }
     }
 
+    /// Writes vectors of neighbouring events, if anywhere.
     #[inline(always)]
-    fn put<const E: usize>(&self, output: &mut [i32], at: usize, v: &Events<I, E>) {
+    fn put<const E: usize>(&self, output: &mut [i32], at: Option<usize>, v: &Events<I, E>) {
+        let Some(at) = at else { return };
         let to = &mut output[at..][..E * I::LANES];
         for (e, v) in v.iter().enumerate() {
             // SAFETY: `to` has room for E vectors.
             unsafe { self.isa.store(to.as_mut_ptr().add(e * I::LANES), *v) };
         }
-    }
-
-    #[inline(always)]
-    fn get<const E: usize>(&self, output: &[i32], at: usize) -> Events<I, E> {
-        let from = &output[at..][..E * I::LANES];
-        let mut v = [self.offset; E];
-        for (e, v) in v.iter_mut().enumerate() {
-            // SAFETY: `from` has E vectors.
-            *v = unsafe { self.isa.load(from.as_ptr().add(e * I::LANES)) };
-        }
-        v
     }
 }

@@ -73,8 +73,11 @@ pub(crate) trait Isa: Copy {
 
 /// What scaling of rows takes besides (see [`ScaleRows`](super::rows::ScaleRows)).
 pub(crate) trait Rows: Isa {
-    /// 16-bit lanes: the numbers of a slice, then zeros; at most two a 32-bit lane.
-    fn load16(self, from: &[i16]) -> Self::V;
+    /// 16-bit lanes: `count` numbers, at most two a 32-bit lane, and then any.
+    ///
+    /// # Safety
+    /// There must be `valid` numbers in one allocation, and `count` must not be more.
+    unsafe fn load16(self, from: *const i16, count: usize, valid: usize) -> Self::V;
     /// 16-bit lanes: scales.
     fn scale16(self, h: Self::V, constants: &[Self::V; 5]) -> Self::V;
     /// 16-bit lanes: brings into a range.
@@ -82,6 +85,8 @@ pub(crate) trait Rows: Isa {
     /// Two vectors of 16-bit lanes as one of bytes, saturated and plus 128, in the order of
     /// [`lane_inputs`](super::rows::lane_inputs).
     fn bytes_plus_128(self, low: Self::V, high: Self::V) -> Self::V;
-    /// The transpose of as many rows as there are lanes, which are the first.
-    fn transpose(self, rows: &mut [Self::V; 16]);
+    /// The transpose of four rows within each 128 bits: vector i has, in each of them, lane i of every row.
+    fn quarter(self, rows: [Self::V; 4]) -> [Self::V; 4];
+    /// From vector c of as many quarters as a vector has 128 bits: vector i is column 4 i + c of all their rows.
+    fn columns(self, quarters: [Self::V; 4]) -> [Self::V; 4];
 }

@@ -1,7 +1,7 @@
 //! The input scaling of a trigger, from rows of hardware integers to packed lanes.
 
-use super::Block;
 use super::isa::Rows;
+use super::{BLOCK, Block, GRAIN};
 
 /// Scales rows in 16-bit lanes.
 ///
@@ -13,7 +13,7 @@ use super::isa::Rows;
 pub(crate) struct ScaleRows {
     /// Inputs an event.
     pub(crate) k: usize,
-    /// First lane of the output.
+    /// First lane of the output, which has planes for whole chunks; the inputs of a plane are neighbours.
     pub(crate) output: usize,
     /// Whether the output is packed to bytes, saturated to 8 signed bits plus 128, or else to 16-bit numbers.
     pub(crate) bytes: bool,
@@ -21,8 +21,6 @@ pub(crate) struct ScaleRows {
     pub(crate) range: [i16; 2],
     /// Constants of [`CHUNK`] inputs each, zero past the last input.
     pub(crate) chunks: Vec<Chunk>,
-    /// For each plane of the output, whether anything reads it. Its inputs are neighbours.
-    pub(crate) read: Vec<bool>,
 }
 
 /// Inputs of a chunk.
@@ -45,32 +43,31 @@ const fn byte_plane(lane: usize) -> usize {
 pub(crate) fn run<I: Rows>(isa: I, scale: &ScaleRows, block: &mut Block) {
     let rows = block.hardware;
     assert_eq!(rows.len(), block.lanes * scale.k, "a row a lane");
-    let output = &mut block.memory.narrow.lanes_mut()[scale.output..];
+    assert!(
+        block.lanes.is_multiple_of(GRAIN) && block.lanes <= BLOCK && scale.k <= scale.chunks.len() * CHUNK
+    );
+    let each = if scale.bytes { 4 } else { 2 };
+    let planes = scale.chunks.len() * CHUNK / each;
+    let output = &mut block.memory.narrow.lanes_mut()[scale.output..][..planes * BLOCK];
+    let (k, lanes) = (scale.k, block.lanes);
+    let input =
+        |first: usize, most: usize| Inputs { rows, k, first, count: k.saturating_sub(first).min(most) };
     if scale.bytes {
         for (at, chunk) in scale.chunks.iter().enumerate() {
-            let [low, high] = [0, 32].map(|first| constants(isa, chunk, first));
-            let inputs = at * CHUNK..scale.k.min((at + 1) * CHUNK);
-            let middle = inputs.end.min(inputs.start + 32);
-            let planes = Planes { first: at * 16, place: byte_plane, read: &scale.read };
-            planes.fill(isa, block.lanes, output, |event| {
-                let row = &rows[event * scale.k..][..scale.k];
-                let a = isa.scale16(isa.load16(&row[inputs.start..middle]), &low);
-                let b = isa.scale16(isa.load16(&row[middle..inputs.end]), &high);
-                isa.bytes_plus_128(a, b)
-            });
+            let first = at * CHUNK;
+            let row = Bytes {
+                inputs: [input(first, 32), input(first + 32, 32)],
+                constants: [constants(isa, chunk, 0), constants(isa, chunk, 32)],
+            };
+            fill(isa, &row, lanes, &mut output[at * 16 * BLOCK..][..16 * BLOCK]);
         }
         return;
     }
     let range = scale.range.map(|end| isa.splat((u32::from(end.cast_unsigned()) * 0x1_0001).cast_signed()));
-    let width = 2 * I::LANES;
-    for first in (0..scale.k).step_by(width) {
+    for first in (0..k).step_by(2 * I::LANES) {
         let constants = constants(isa, &scale.chunks[first / CHUNK], first % CHUNK);
-        let inputs = first..scale.k.min(first + width);
-        let planes = Planes { first: first / 2, place: |lane| lane, read: &scale.read };
-        planes.fill(isa, block.lanes, output, |event| {
-            let h = isa.load16(&rows[event * scale.k..][..scale.k][inputs.clone()]);
-            isa.clamp16(isa.scale16(h, &constants), range[0], range[1])
-        });
+        let row = Pairs { inputs: input(first, 2 * I::LANES), constants, range };
+        fill(isa, &row, lanes, &mut output[first / 2 * BLOCK..][..I::LANES * BLOCK]);
     }
 }
 
@@ -79,36 +76,109 @@ pub(crate) fn run<I: Rows>(isa: I, scale: &ScaleRows, block: &mut Block) {
 fn constants<I: Rows>(isa: I, chunk: &Chunk, first: usize) -> [I::V; 5] {
     let mut constants = [isa.splat(0); 5];
     for (constant, numbers) in constants.iter_mut().zip(&chunk.0) {
-        *constant = isa.load16(&numbers[first..][..2 * I::LANES]);
+        let numbers = &numbers[first..][..2 * I::LANES];
+        // SAFETY: there are as many numbers.
+        *constant = unsafe { isa.load16(numbers.as_ptr(), numbers.len(), numbers.len()) };
     }
     constants
 }
 
-/// Neighbouring planes of the output.
-struct Planes<'a, F> {
+/// Some inputs of every event.
+struct Inputs<'a> {
+    rows: &'a [i16],
+    k: usize,
     first: usize,
-    /// Which of them a lane of a row goes to.
-    place: F,
-    read: &'a [bool],
+    count: usize,
 }
 
-impl<F: Fn(usize) -> usize> Planes<'_, F> {
-    /// Computes rows and writes their lanes, those of one place to a plane.
+impl Inputs<'_> {
+    /// The inputs of an event; what follows them is of no account.
+    ///
+    /// # Safety
+    /// There must be a row of the event.
     #[inline(always)]
-    fn fill<I: Rows>(&self, isa: I, lanes: usize, output: &mut [i32], row: impl Fn(usize) -> I::V) {
-        for lane in (0..lanes).step_by(I::LANES) {
-            let mut vectors = [isa.splat(0); 16];
-            for (event, vector) in vectors[..I::LANES].iter_mut().enumerate() {
-                *vector = row(lane + event);
-            }
-            isa.transpose(&mut vectors);
-            for (at, vector) in vectors[..I::LANES].iter().enumerate() {
-                let plane = self.first + (self.place)(at);
-                if self.read.get(plane) == Some(&true) {
-                    let to = &mut output[plane * super::BLOCK + lane..][..I::LANES];
-                    // SAFETY: `to` has room for a vector.
-                    unsafe { isa.store(to.as_mut_ptr(), *vector) };
-                }
+    unsafe fn load<I: Rows>(&self, isa: I, event: usize) -> I::V {
+        let at = event * self.k + self.first;
+        let valid = self.rows.len().saturating_sub(at);
+        // SAFETY: where `count` is not 0, `first + count` is at most `k`, and there is a row of `k` inputs.
+        unsafe { isa.load16(self.rows.as_ptr().wrapping_add(at), self.count, valid) }
+    }
+}
+
+/// A part of a row, scaled, in the order of lanes.
+trait Row<I: Rows> {
+    /// The plane of a lane.
+    fn plane(lane: usize) -> usize;
+
+    /// # Safety
+    /// There must be a row of the event.
+    unsafe fn row(&self, isa: I, event: usize) -> I::V;
+}
+
+struct Bytes<'a, I: Rows> {
+    inputs: [Inputs<'a>; 2],
+    constants: [[I::V; 5]; 2],
+}
+
+impl<I: Rows> Row<I> for Bytes<'_, I> {
+    #[inline(always)]
+    fn plane(lane: usize) -> usize {
+        byte_plane(lane)
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, isa: I, event: usize) -> I::V {
+        // SAFETY: the caller vouches for the row.
+        let (a, b) = unsafe { (self.inputs[0].load(isa, event), self.inputs[1].load(isa, event)) };
+        isa.bytes_plus_128(isa.scale16(a, &self.constants[0]), isa.scale16(b, &self.constants[1]))
+    }
+}
+
+struct Pairs<'a, I: Rows> {
+    inputs: Inputs<'a>,
+    constants: [I::V; 5],
+    range: [I::V; 2],
+}
+
+impl<I: Rows> Row<I> for Pairs<'_, I> {
+    #[inline(always)]
+    fn plane(lane: usize) -> usize {
+        lane
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, isa: I, event: usize) -> I::V {
+        // SAFETY: the caller vouches for the row.
+        let h = unsafe { self.inputs.load(isa, event) };
+        isa.clamp16(isa.scale16(h, &self.constants), self.range[0], self.range[1])
+    }
+}
+
+/// Computes rows and writes their lanes, each to its plane.
+#[inline(always)]
+fn fill<I: Rows, R: Row<I>>(isa: I, part: &R, lanes: usize, planes: &mut [i32]) {
+    assert!(planes.len() >= I::LANES * BLOCK && lanes <= BLOCK);
+    for lane in (0..lanes).step_by(I::LANES) {
+        let mut quarters = [[isa.splat(0); 4]; 4];
+        for (at, quarter) in quarters[..I::LANES / 4].iter_mut().enumerate() {
+            let event = lane + 4 * at;
+            // SAFETY: `run` has asserted a row for each of the lanes, which are a multiple of LANES.
+            *quarter = unsafe {
+                isa.quarter([
+                    part.row(isa, event),
+                    part.row(isa, event + 1),
+                    part.row(isa, event + 2),
+                    part.row(isa, event + 3),
+                ])
+            };
+        }
+        for c in 0..4 {
+            let columns = isa.columns([quarters[0][c], quarters[1][c], quarters[2][c], quarters[3][c]]);
+            for (at, column) in columns[..I::LANES / 4].iter().enumerate() {
+                let plane = R::plane(4 * at + c);
+                debug_assert!(plane < I::LANES);
+                // SAFETY: there are LANES planes of BLOCK lanes, as asserted above.
+                unsafe { isa.store(planes.as_mut_ptr().add(plane * BLOCK + lane), *column) };
             }
         }
     }

@@ -11,8 +11,8 @@ use super::{BLOCK, Block};
 pub(crate) struct Squares {
     /// First lane of the packed input: two 16-bit numbers a lane.
     pub(crate) input: usize,
-    /// Its planes.
-    pub(crate) planes: usize,
+    /// Its elements; what follows them in the last plane is not theirs.
+    pub(crate) elements: usize,
     /// First lane of the output.
     pub(crate) output: usize,
     /// Bits cut from each square, at most 2.
@@ -27,17 +27,19 @@ impl Squares {
     #[inline(always)]
     pub(crate) fn run<I: Isa>(&self, isa: I, block: &mut Block) {
         let (before, after) = block.memory.narrow.lanes_mut().split_at_mut(self.output);
-        let input = &before[self.input..][..self.planes * BLOCK];
+        let input = &before[self.input..][..self.elements.div_ceil(2) * BLOCK];
         let output = &mut after[..block.lanes];
         let last = isa.splat(if self.dropped == 0 { 0 } else { 0x1_0001 });
+        let low = isa.splat(0xffff);
         let minus_one = isa.splat(-1);
         let left = isa.places32(32 - self.width - self.dropped);
         let right = isa.places32(32 - self.width);
         for (lane, output) in (0..).step_by(I::LANES).zip(output.chunks_exact_mut(I::LANES)) {
             let mut sum = isa.splat(0);
-            for plane in input.chunks_exact(BLOCK) {
+            for (at, plane) in input.chunks_exact(BLOCK).enumerate() {
                 // SAFETY: the slice has room for a vector.
                 let x = unsafe { isa.load(plane[lane..][..I::LANES].as_ptr()) };
+                let x = if 2 * at + 1 < self.elements { x } else { isa.and(x, low) };
                 sum = isa.dot2(sum, x, x);
                 sum = isa.dot2(sum, isa.and(x, last), minus_one);
             }
