@@ -12,10 +12,11 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use common::{K, graph, sum_of_squares, write_bundle};
+use common::{K, fixed_program, graph, sum_of_squares, write_bundle, write_fixed_bundle};
 use trigsieve::event::{ElementType, Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
+use trigsieve_fixed::Interpreter;
 use trigsieve_onnx::{Attribute, TensorData};
 
 const BATCH_SIZES: [usize; 5] = [1, 2, 7, 64, 1000];
@@ -54,6 +55,12 @@ impl Subject {
         Rows::new(Values::F32(&self.inputs), self.k())
     }
 
+    /// The engines that run this precision.
+    fn engines(&self) -> Vec<Engine> {
+        let engines = Engine::value_variants().iter().copied();
+        engines.filter(|engine| engine.precisions().contains(&self.precision)).collect()
+    }
+
     fn scorer(&self, engine: Engine) -> Box<dyn Scorer> {
         let spec = ScorerSpec { engine, precision: self.precision, ..ScorerSpec::default() };
         spec.scorer(&self.bundle).unwrap_or_else(|error| panic!("{}, {engine:?}: {error}", self.name()))
@@ -88,7 +95,7 @@ fn subjects(folder: &Path) -> Vec<Subject> {
     let bundle = ModelBundle::open(folder).unwrap();
     let inputs = trigger_like(bundle.card().inputs);
     let has = |precision: &Precision| bundle.card().files.contains_key(precision.file());
-    let precisions = [Precision::Float, Precision::Int8].into_iter().filter(has);
+    let precisions = Precision::ALL.into_iter().filter(has);
     precisions
         .map(|precision| Subject { bundle: bundle.clone(), precision, inputs: inputs.clone() })
         .collect()
@@ -159,22 +166,23 @@ fn fixtures(folder: &Path) -> Vec<Subject> {
         let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
         graph.node("Squeeze", &[&column, &axes], "score", vec![]).unwrap()
     });
-    [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)]
-        .into_iter()
-        .flat_map(|(name, bytes)| {
-            write_bundle(&folder.join(name), name, &bytes);
-            subjects(&folder.join(name))
-        })
-        .collect()
+    let graphs =
+        [("sum_of_squares", sum_of_squares()), ("masked", masked), ("dense", dense), ("squeezed", squeezed)];
+    for (name, bytes) in &graphs {
+        write_bundle(&folder.join(name), name, bytes);
+    }
+    let programs =
+        [("fixed_steps", fixed_program(Some(vec![0.5, 0.0435, 0.1]))), ("fixed_plain", fixed_program(None))];
+    for (name, program) in &programs {
+        write_fixed_bundle(&folder.join(name), name, program);
+    }
+    let names = graphs.iter().map(|(name, _)| name).chain(programs.iter().map(|(name, _)| name));
+    names.flat_map(|name| subjects(&folder.join(name))).collect()
 }
 
 fn every_subject(check: impl Fn(&Subject)) {
     let folder = tempfile::tempdir().unwrap();
     bundled().iter().chain(&fixtures(folder.path())).for_each(check);
-}
-
-fn engines() -> &'static [Engine] {
-    Engine::value_variants()
 }
 
 fn relative_difference(left: f32, right: f32) -> f32 {
@@ -194,7 +202,7 @@ fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
 #[test]
 fn batch_sizes_agree() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let all = subject.scores(engine, EVENTS);
             for batch in BATCH_SIZES {
                 let difference = largest_difference(&subject.scores(engine, batch), &all);
@@ -213,8 +221,9 @@ fn batch_sizes_agree() {
 #[test]
 fn engines_agree() {
     every_subject(|subject| {
-        let reference = subject.scores(engines()[0], 64);
-        for &engine in &engines()[1..] {
+        let engines = subject.engines();
+        let reference = subject.scores(engines[0], 64);
+        for &engine in &engines[1..] {
             let scores = subject.scores(engine, 64);
             let largest = largest_difference(&scores, &reference);
             let pairs = scores.iter().zip(&reference);
@@ -232,6 +241,7 @@ fn engines_agree() {
                         subject.name()
                     );
                 }
+                Precision::Fixed => assert_eq!(scores, reference, "{}, {engine:?}", subject.name()),
             }
         }
     });
@@ -240,7 +250,7 @@ fn engines_agree() {
 #[test]
 fn scoring_again_gives_the_same_bits() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let first = score(scorer.as_mut(), subject.rows(), 64);
             // Another size in between must leave nothing behind.
@@ -255,7 +265,7 @@ fn scoring_again_gives_the_same_bits() {
 #[test]
 fn an_empty_batch_is_no_error() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             scorer.score(subject.rows().slice(0, 0), &mut []).unwrap();
             assert!(score(scorer.as_mut(), subject.rows().slice(0, 1), 1)[0].is_finite());
@@ -272,7 +282,7 @@ fn an_event_that_is_not_finite_leaves_its_neighbours_alone() {
         inputs[3 * k..4 * k].fill(f32::INFINITY);
         inputs[8 * k + k - 1] = f32::NEG_INFINITY;
         let broken = Rows::new(Values::F32(&inputs), k);
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let clean = score(scorer.as_mut(), subject.rows().slice(0, 9), 9);
             let scores = score(scorer.as_mut(), broken, 9);
@@ -289,7 +299,7 @@ fn what_does_not_fit_is_refused() {
         let k = subject.k();
         let integers = vec![0_i16; k];
         let wide = vec![0.0; k + 1];
-        for &engine in engines() {
+        for engine in subject.engines() {
             let mut scorer = subject.scorer(engine);
             let mut scores = [0.0; 2];
             let wrong_k = scorer.score(Rows::new(Values::F32(&wide), k + 1), &mut scores[..1]);
@@ -297,10 +307,13 @@ fn what_does_not_fit_is_refused() {
             let too_few = scorer.score(subject.rows().slice(0, 3), &mut scores);
             assert!(matches!(too_few, Err(ScoreError::Shape { .. })), "{engine:?}: {too_few:?}");
             let element = scorer.score(Rows::new(Values::I16(&integers), k), &mut scores[..1]);
-            assert!(
-                matches!(element, Err(ScoreError::Element { found: ElementType::I16, .. })),
-                "{engine:?}: {element:?}"
-            );
+            match subject.precision {
+                Precision::Fixed => element.unwrap(),
+                Precision::Float | Precision::Int8 => assert!(
+                    matches!(element, Err(ScoreError::Element { found: ElementType::I16, .. })),
+                    "{engine:?}: {element:?}"
+                ),
+            }
         }
     });
 }
@@ -308,7 +321,7 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn scorers_of_one_bundle_run_side_by_side() {
     every_subject(|subject| {
-        for &engine in engines() {
+        for engine in subject.engines() {
             let expected = subject.scores(engine, 64);
             std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| subject.scores(engine, 64))).collect();
@@ -318,4 +331,26 @@ fn scorers_of_one_bundle_run_side_by_side() {
             });
         }
     });
+}
+
+/// Integer arithmetic has no tolerance: the engine's scores are those of the specification, event by event.
+#[test]
+fn fixed_scores_are_those_of_the_specification() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = fixtures(folder.path());
+    let bundled = bundled();
+    for subject in bundled.iter().chain(&fixtures).filter(|subject| subject.precision == Precision::Fixed) {
+        let program = subject.bundle.program().unwrap();
+        let mut specification = Interpreter::new(program.program());
+        let physical =
+            subject.inputs.chunks(subject.k()).map(|row| specification.run_f32(row)).collect::<Vec<_>>();
+        let integers: Vec<i16> = subject.inputs.iter().map(|value| (value * 37.0) as i16).collect();
+        let counted = integers.chunks(subject.k()).map(|row| specification.run_i16(row)).collect::<Vec<_>>();
+        let value =
+            |raw: Vec<i128>| raw.into_iter().map(|raw| specification.score_value(raw)).collect::<Vec<f32>>();
+        let mut scorer = subject.scorer(Engine::Fixed);
+        assert_eq!(score(scorer.as_mut(), subject.rows(), 100), value(physical), "{}", subject.name());
+        let rows = Rows::new(Values::I16(&integers), subject.k());
+        assert_eq!(score(scorer.as_mut(), rows, 100), value(counted), "{}", subject.name());
+    }
 }

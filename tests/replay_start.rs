@@ -137,7 +137,7 @@ fn events_with_another_number_of_inputs() {
 fn hardware_integers_for_an_engine_that_takes_floats() {
     let fixture = Fixture::new(10);
     let out = fixture.path("out");
-    write_integers(&fixture.events, 10);
+    write_integers(&fixture.events, 10, "");
     for engine in ENGINES {
         refused(&mut replay_with(&fixture, &out, engine), &out, &[engine, "f32", "i16"]);
     }

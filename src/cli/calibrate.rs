@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use trigsieve::evaluate::{Model, Sample};
+use trigsieve::score::Engine;
 use trigsieve::trigger::{Calibration, Menu, MenuPath, RateCut, calibrate};
 
 use super::Context;
@@ -61,7 +62,7 @@ pub fn run(args: &CalibrateArgs, context: Context) -> anyhow::Result<()> {
     let sample = loaded.score(&tables[0], context)?;
     let found = calibrate(&sample.scores, args.target_rate.0, args.input_rate.0)
         .map_err(|error| anyhow::anyhow!("{}: {error}", args.background.display()))?;
-    let menu = menu(args, &loaded.model, &sample, &found);
+    let menu = menu(args, args.engine.spec()?.engine, (&loaded.model, &sample), &found);
     menu.save(&args.output)?;
     if !context.quiet {
         print(table(&menu))?;
@@ -84,7 +85,7 @@ fn check_usage(args: &CalibrateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn menu(args: &CalibrateArgs, model: &Model, sample: &Sample, found: &RateCut) -> Menu {
+fn menu(args: &CalibrateArgs, engine: Engine, (model, sample): (&Model, &Sample), found: &RateCut) -> Menu {
     let calibration = Calibration {
         target_rate_hz: args.target_rate.0,
         input_rate_hz: args.input_rate.0,
@@ -97,7 +98,7 @@ fn menu(args: &CalibrateArgs, model: &Model, sample: &Sample, found: &RateCut) -
         background: sample.source.file.clone(),
         background_sha256: sample.source.sha256.clone(),
         model_sha256: model.model_sha256.clone(),
-        engine: args.engine.spec().engine.name().to_owned(),
+        engine: engine.name().to_owned(),
         precision: model.precision,
     };
     let name = args.path_name.as_deref().unwrap_or(&model.name);

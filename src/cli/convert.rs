@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use trigsieve::convert::{
     Conversion, Converted, ConvertedInput, EncodingChoice, LineCounts, LineOptions, OnError, Selection,
-    SourceLayout,
+    SourceLayout, UnitsChoice,
 };
+use trigsieve::event::{ElementType, Encoding};
 
 use super::exit::usage;
 use super::output::print;
@@ -32,6 +33,10 @@ pub struct ConvertArgs {
     /// [default: l1_57 for adc2021, simple_ae_34 for darkmachines].
     #[arg(long, value_name = "NAME")]
     encoding: Option<EncodingChoice>,
+    /// Write i16 hardware integers, in the units of the CMS global trigger (pT 0.5 GeV; eta 0.087/2, muons 0.087/8; phi
+    /// 2 pi/144, muons 2 pi/576) or those of the file.
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "UNITS.toml")]
+    hardware_units: Option<Option<PathBuf>>,
     /// Take the encoding, with its sizes, from an event table or a model.
     #[arg(long, value_name = "FROM.arrow|MODEL")]
     layout: Option<PathBuf>,
@@ -61,6 +66,11 @@ pub fn run(args: ConvertArgs, context: Context) -> anyhow::Result<()> {
     };
     let conversion = Conversion {
         encoding,
+        units: match args.hardware_units {
+            None => UnitsChoice::Physical,
+            Some(None) => UnitsChoice::Cms,
+            Some(Some(path)) => UnitsChoice::File(path),
+        },
         inputs: args.inputs,
         layout: args.from,
         lines: LineOptions { selection: args.selection, on_error: args.on_error.unwrap_or_default() },
@@ -75,13 +85,15 @@ pub fn run(args: ConvertArgs, context: Context) -> anyhow::Result<()> {
     let converted = plan.run(|done| bar.set_position(done))?;
     bar.finish_and_clear();
     converted.inputs.iter().for_each(warn);
+    warn_of_saturation(&converted.saturated, converted.encoding);
     if !context.quiet {
         let events: u64 = converted.inputs.iter().map(|input| input.events).sum();
         print(format_args!(
-            "{}: {events} events, encoding {}, K = {}",
+            "{}: {events} events, encoding {}, K = {}, {}",
             output.display(),
             converted.encoding,
-            converted.encoding.k()
+            converted.encoding.k(),
+            if converted.saturated.is_empty() { ElementType::F32 } else { ElementType::I16 }
         ))?;
         print_lines(&converted, args.selection)?;
     }
@@ -115,6 +127,15 @@ fn print_lines(converted: &Converted, selection: Option<Selection>) -> anyhow::R
         print(format_args!("{crowded} events have more objects than the encoding has places"))?;
     }
     Ok(())
+}
+
+fn warn_of_saturation(saturated: &[u64], encoding: Encoding) {
+    let features = encoding.features();
+    let touched = features.iter().zip(saturated).filter(|(_, count)| **count > 0);
+    let list: Vec<String> = touched.map(|(feature, count)| format!("{}: {count}", feature.name)).collect();
+    if !list.is_empty() {
+        tracing::warn!("values beyond the range of i16 became its nearest end: {}", list.join(", "));
+    }
 }
 
 fn warn(input: &ConvertedInput) {

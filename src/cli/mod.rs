@@ -1,6 +1,7 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
 mod calibrate;
+mod compare;
 mod convert;
 mod engine;
 mod evaluate;
@@ -46,6 +47,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Calibrate(calibrate::CalibrateArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Compare(compare::CompareArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -70,6 +72,7 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(&args, context),
         Command::Calibrate(args) => calibrate::run(&args, context),
         Command::Evaluate(args) => evaluate::run(&args, context),
+        Command::Compare(args) => compare::run(&args, context),
     }
 }
 

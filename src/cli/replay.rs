@@ -11,7 +11,7 @@ use trigsieve::event::EventTable;
 use trigsieve::latency::{write_hgrm, write_hlog};
 use trigsieve::model::ModelBundle;
 use trigsieve::pipeline::{Outcome, Overload, ReplayPlan, Span, Stop, replay};
-use trigsieve::score::{Scorer, ScorerFactory};
+use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 use trigsieve::sink::{
     DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
     RunStatus, SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
@@ -127,6 +127,7 @@ fn parse_rate(text: &str) -> Result<ClockRate, String> {
 struct Resolved {
     set: EventSet,
     bundles: Vec<ModelBundle>,
+    spec: ScorerSpec,
     factories: Vec<ScorerFactory>,
     paths: Vec<ResolvedPath>,
     menu: Menu,
@@ -167,7 +168,7 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
             (Prescaler::new(&resolved.paths).counters().to_vec(), 0)
         }
     };
-    let engine = engine_report(args, &resolved, description.unwrap_or_default());
+    let engine = engine_report(&resolved, description.unwrap_or_default());
     let report = report(args, &resolved, &outcome, engine, (&paths, tagged));
     let left = leave_behind(&folder, &resolved, &outcome, &report, started);
     // What failed the run first is what the user needs to know, also when the report cannot be left for the same reason.
@@ -197,9 +198,12 @@ fn resolve(args: &ReplayArgs) -> anyhow::Result<Resolved> {
     check_usage(args, &clock)?;
     let set = EventSet::open(&args.events)?;
     let bundles = args.model.iter().map(|folder| ModelBundle::open(folder)).collect::<Result<Vec<_>, _>>()?;
-    check_models(&bundles, set.tables())?;
-    let spec = args.engine.spec();
+    check_names(&bundles)?;
+    let spec = args.engine.spec()?;
     let factories = bundles.iter().map(|bundle| spec.load(bundle)).collect::<Result<Vec<_>, _>>()?;
+    for table in set.tables() {
+        factories.iter().try_for_each(|factory| factory.check_events(table))?;
+    }
     let menu = menu(args, &bundles, &clock)?;
     let paths = menu.resolve(&bundles, spec.precision)?;
     let plan = ReplayPlan {
@@ -209,7 +213,8 @@ fn resolve(args: &ReplayArgs) -> anyhow::Result<Resolved> {
         batch: args.batch,
         pin: args.pin,
     };
-    Ok(Resolved { set, bundles, factories, paths, menu, plan, workers: usize::from(args.workers) })
+    let workers = usize::from(args.workers);
+    Ok(Resolved { set, bundles, spec, factories, paths, menu, plan, workers })
 }
 
 fn overload(typed: OverloadArg) -> Overload {
@@ -265,7 +270,7 @@ fn check_inputs_stay(args: &ReplayArgs, folder: &RunFolder) -> anyhow::Result<()
     }
 }
 
-fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Result<()> {
+fn check_names(bundles: &[ModelBundle]) -> anyhow::Result<()> {
     for (index, bundle) in bundles.iter().enumerate() {
         let card = bundle.card();
         if bundles[..index].iter().any(|other| other.card().name == card.name) {
@@ -273,9 +278,6 @@ fn check_models(bundles: &[ModelBundle], tables: &[EventTable]) -> anyhow::Resul
                 "two bundles are named `{}`: their scores would share a column",
                 card.name
             )));
-        }
-        for table in tables {
-            table.expect(&format!("the model {}", bundle.folder().display()), &card.encoding, card.inputs)?;
         }
     }
     Ok(())
@@ -329,8 +331,8 @@ fn expected_events(resolved: &Resolved) -> u64 {
     }
 }
 
-fn engine_report(args: &ReplayArgs, resolved: &Resolved, description: String) -> EngineReport {
-    let spec = args.engine.spec();
+fn engine_report(resolved: &Resolved, description: String) -> EngineReport {
+    let spec = &resolved.spec;
     let models = model_names(&resolved.bundles)
         .into_iter()
         .zip(resolved.factories.iter().map(|factory| factory.sha256().to_owned()))

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use trigsieve::evaluate::{Model, Sample};
 use trigsieve::event::EventTable;
 use trigsieve::model::ModelBundle;
-use trigsieve::score::Scorer;
+use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 
 use super::Context;
 use super::engine::EngineArgs;
@@ -14,7 +14,7 @@ use super::progress::events_bar;
 
 /// A bundle with one scorer.
 pub struct LoadedModel {
-    bundle: ModelBundle,
+    factory: ScorerFactory,
     scorer: Box<dyn Scorer>,
     /// How metrics and menus name it.
     pub model: Model,
@@ -23,8 +23,12 @@ pub struct LoadedModel {
 impl LoadedModel {
     /// Opens the bundle in `folder` and makes the scorer that `engine` asks for.
     pub fn open(folder: &Path, engine: &EngineArgs) -> anyhow::Result<Self> {
+        Self::of_spec(folder, &engine.spec()?)
+    }
+
+    /// Opens the bundle in `folder` and makes the scorer of `spec`.
+    pub fn of_spec(folder: &Path, spec: &ScorerSpec) -> anyhow::Result<Self> {
         let bundle = ModelBundle::open(folder)?;
-        let spec = engine.spec();
         let factory = spec.load(&bundle)?;
         let scorer = factory.scorer()?;
         let model = Model {
@@ -34,16 +38,14 @@ impl LoadedModel {
             precision: spec.precision,
             model_sha256: factory.sha256().to_owned(),
         };
-        Ok(Self { bundle, scorer, model })
+        Ok(Self { factory, scorer, model })
     }
 
     /// Opens event files, all of the model's encoding.
     pub fn tables(&self, paths: &[PathBuf]) -> anyhow::Result<Vec<EventTable>> {
-        let model = format!("the model {}", self.bundle.folder().display());
-        let card = self.bundle.card();
         let open = |path: &PathBuf| -> anyhow::Result<EventTable> {
             let table = EventTable::open(path)?;
-            table.expect(&model, &card.encoding, card.inputs)?;
+            self.factory.check_events(&table)?;
             Ok(table)
         };
         paths.iter().map(open).collect()

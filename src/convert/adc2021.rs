@@ -7,11 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::batches::{Batches, Constants, MoreColumns as _};
+use super::batches::{Batches, Constants};
 use super::hdf5::{FloatRows, Hdf5File};
 use super::provenance::source_of;
 use super::{Conversion, ConvertError, Converted, ConvertedInput};
-use crate::event::{Encoding, EventSchema, EventWriter, L1_OBJECTS, L1_PLACES, L1Event, encode_l1};
+use crate::event::{Encoding, L1_OBJECTS, L1_PLACES, L1Event, encode_l1};
 
 const PARTICLES: &str = "Particles";
 const NAMES: &str = "Particles_Names";
@@ -119,24 +119,22 @@ pub(super) fn convert(
         let mut input = ConvertedInput::new(&file.path);
         while file.next_block(|objects| {
             input.count(batches.push(|inputs, _| encode_l1(objects, inputs))?);
-            Ok(())
+            input.check_countable(&conversion.units)
         })? {
             progress(done + input.events);
         }
         done += input.events;
         inputs.push(input);
     }
-    batches.finish()?;
-    Ok(Converted { encoding: Encoding::L1x57, inputs })
+    let saturated = batches.finish()?;
+    Ok(Converted { encoding: Encoding::L1x57, inputs, saturated })
 }
 
 fn begin_output(conversion: &Conversion, files: &[Adc2021]) -> Result<Batches<Constants>, ConvertError> {
     let provenance =
         files.iter().map(|file| source_of(&file.path, file.events())).collect::<Result<_, _>>()?;
     let constants = Constants::new(conversion.label, conversion.process.as_deref());
-    let schema = EventSchema::of(Encoding::L1x57, provenance).to_arrow(constants.fields());
-    let writer = EventWriter::create(&conversion.output, schema)?;
-    Ok(Batches::new(writer, constants, Encoding::L1x57.k()))
+    conversion.begin(Encoding::L1x57, provenance, constants)
 }
 
 /// Class code of each of the 19 places: 1 MET, 2 e/gamma, 3 muon, 4 jet.

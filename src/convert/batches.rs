@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray, UInt8Array
 use arrow_schema::{ArrowError, Field};
 
 use crate::event::schema::{label_field, process_field};
-use crate::event::{BATCH_ROWS, EventError, EventWriter};
+use crate::event::{BATCH_ROWS, EventError, EventWriter, HardwareUnits};
 
 /// Inputs in a record batch, in bytes, unless even [`LEAST_ROWS`] events have more.
 const BATCH_BYTES: usize = 64 << 20;
@@ -68,11 +68,26 @@ pub(super) struct Batches<C> {
     k: usize,
     batch_rows: usize,
     inputs: Vec<f32>,
+    integers: Option<Integers>,
+}
+
+/// Counting the inputs in hardware units.
+struct Integers {
+    units: HardwareUnits,
+    /// Values that did not fit, by input.
+    saturated: Vec<u64>,
 }
 
 impl<C: MoreColumns> Batches<C> {
     pub(super) fn new(writer: EventWriter, columns: C, k: usize) -> Self {
-        Self { writer, columns, k, batch_rows: batch_rows(k), inputs: Vec::new() }
+        Self { writer, columns, k, batch_rows: batch_rows(k), inputs: Vec::new(), integers: None }
+    }
+
+    /// Writes hardware integers; the inputs must be finite.
+    pub(super) fn in_units(mut self, units: Option<HardwareUnits>) -> Self {
+        let saturated = vec![0; self.k];
+        self.integers = units.map(|units| Integers { units, saturated });
+        self
     }
 
     /// Appends one event, which `encode` writes to the end of the vector and to the columns.
@@ -88,9 +103,13 @@ impl<C: MoreColumns> Batches<C> {
         Ok(&self.inputs[start..])
     }
 
-    pub(super) fn finish(mut self) -> Result<u64, EventError> {
+    /// Completes the file. Returns how many values of each input did not fit its hardware integer; nothing for physical
+    /// values.
+    pub(super) fn finish(mut self) -> Result<Vec<u64>, EventError> {
         self.flush()?;
-        self.writer.finish()
+        let saturated = self.integers.map_or_else(Vec::new, |integers| integers.saturated);
+        self.writer.finish()?;
+        Ok(saturated)
     }
 
     fn flush(&mut self) -> Result<(), EventError> {
@@ -103,7 +122,12 @@ impl<C: MoreColumns> Batches<C> {
         let inputs = std::mem::take(&mut self.inputs);
         let path: PathBuf = self.writer.path().to_owned();
         let columns = self.columns.take(rows).map_err(|source| EventError::Write { path, source })?;
-        self.writer.write_events(numbers.clone(), numbers, inputs, columns)
+        let Some(integers) = &mut self.integers else {
+            return self.writer.write_events(numbers.clone(), numbers, inputs, columns);
+        };
+        let mut counts = Vec::with_capacity(inputs.len());
+        integers.units.count(&inputs, &mut counts, &mut integers.saturated);
+        self.writer.write_integers(numbers.clone(), numbers, counts, columns)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::{LineFault, SourceLayout};
-use crate::event::{EventError, MAX_PLACES};
+use crate::event::{EventError, MAX_PLACES, UnitsError};
 use crate::model::ModelError;
 
 /// Why a source file could not be converted. Every variant names the file.
@@ -36,6 +36,17 @@ pub enum ConvertError {
         expected: String,
         /// What the file has.
         found: String,
+    },
+    /// An input that no integer can stand for.
+    #[error(
+        "{path}: row {row} has a NaN or infinite input, which hardware integers cannot say; convert without \
+         --hardware-units, or take the event out"
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The first such row, from 0.
+        row: u64,
     },
     /// A line of a text file is no event.
     #[error("{path}: line {line}: {fault}; --on-error skip leaves out such lines and counts them")]
@@ -97,6 +108,9 @@ pub enum ConvertError {
         /// The encoding asked for.
         asked: String,
     },
+    /// The inputs cannot be counted in hardware units.
+    #[error(transparent)]
+    Units(#[from] UnitsError),
     /// A model that should name the encoding cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -14,11 +14,12 @@ mod provenance;
 use std::path::{Path, PathBuf};
 
 use self::adc2021::Adc2021;
+use self::batches::{Batches, MoreColumns};
 pub use self::choice::EncodingChoice;
 use self::darkmachines::TextFile;
 pub use self::darkmachines::{BadLine, LineCounts, LineFault, Selection};
 pub use self::error::ConvertError;
-use crate::event::Encoding;
+use crate::event::{Encoding, EventSchema, EventWriter, HardwareUnits, Source, UnitsError};
 
 /// Layout of the source files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,6 +51,29 @@ pub struct LineOptions {
     pub on_error: OnError,
 }
 
+/// What the numbers of a table are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UnitsChoice {
+    /// Physical values, f32.
+    #[default]
+    Physical,
+    /// Hardware integers in the units of the CMS global trigger ([`HardwareUnits::cms`]).
+    Cms,
+    /// Hardware integers in the units of a file ([`HardwareUnits::load`]).
+    File(PathBuf),
+}
+
+impl UnitsChoice {
+    /// The units of the inputs of `encoding`; none for physical values.
+    fn of(&self, encoding: Encoding) -> Result<Option<HardwareUnits>, UnitsError> {
+        match self {
+            Self::Physical => Ok(None),
+            Self::Cms => Ok(Some(HardwareUnits::cms(encoding))),
+            Self::File(path) => HardwareUnits::load(path, &encoding.features()).map(Some),
+        }
+    }
+}
+
 /// What to convert, and into what.
 #[derive(Clone, Debug)]
 pub struct Conversion {
@@ -63,6 +87,8 @@ pub struct Conversion {
     pub output: PathBuf,
     /// Function from physics objects to model inputs.
     pub encoding: EncodingChoice,
+    /// What a value is worth.
+    pub units: UnitsChoice,
     /// Value of the `label` column (0 background, 1 signal); without it there is no such column.
     pub label: Option<u8>,
     /// Value of the `process` column. Without it the column has what the source has, if anything.
@@ -98,6 +124,9 @@ pub struct Converted {
     pub encoding: Encoding,
     /// What became of each input, in order.
     pub inputs: Vec<ConvertedInput>,
+    /// Values that did not fit a hardware integer and became its nearest end, by input of the encoding; empty for
+    /// physical values.
+    pub saturated: Vec<u64>,
 }
 
 /// What became of one input.
@@ -125,6 +154,9 @@ impl Conversion {
     /// the layout has, or the output exists.
     pub fn plan(self) -> Result<ConversionPlan, ConvertError> {
         self.check_encoding()?;
+        if let EncodingChoice::Exact(encoding) = self.encoding {
+            self.units.of(encoding)?;
+        }
         self.check_output()?;
         let inputs = self.inputs.iter();
         let sources = match self.layout {
@@ -136,6 +168,22 @@ impl Conversion {
             }
         };
         Ok(ConversionPlan { conversion: self, sources })
+    }
+
+    /// Begins the output, in the units that are asked for.
+    fn begin<C: MoreColumns>(
+        &self,
+        encoding: Encoding,
+        provenance: Vec<Source>,
+        columns: C,
+    ) -> Result<Batches<C>, ConvertError> {
+        let units = self.units.of(encoding)?;
+        let mut schema = EventSchema::of(encoding, provenance);
+        if let Some(units) = &units {
+            schema = schema.in_hardware_units(units);
+        }
+        let writer = EventWriter::create(&self.output, schema.to_arrow(columns.fields()))?;
+        Ok(Batches::new(writer, columns, encoding.k()).in_units(units))
     }
 
     fn check_encoding(&self) -> Result<(), ConvertError> {
@@ -201,6 +249,14 @@ impl ConvertedInput {
             self.first_non_finite.get_or_insert(self.events);
         }
         self.events += 1;
+    }
+
+    /// Hardware integers have no NaN and no infinity that could mark an event as invalid.
+    fn check_countable(&self, units: &UnitsChoice) -> Result<(), ConvertError> {
+        match self.first_non_finite.filter(|_| *units != UnitsChoice::Physical) {
+            None => Ok(()),
+            Some(row) => Err(ConvertError::NotFinite { path: self.path.clone(), row }),
+        }
     }
 }
 

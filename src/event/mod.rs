@@ -16,6 +16,7 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod units;
 mod writer;
 
 pub use encoding::{
@@ -28,4 +29,5 @@ pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};
 pub use stats::{ColumnCount, FeatureStats, TableStats};
 pub use table::{EventTable, TableBatch};
+pub use units::{HardwareUnit, HardwareUnits, UnitsError};
 pub use writer::{BATCH_ROWS, EventWriter};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::{ElementType, Encoding, EventError, ObjectSymbol};
+use super::{ElementType, Encoding, EventError, HardwareUnit, HardwareUnits, ObjectSymbol};
 
 /// Version of the event table's contract that this build writes and reads.
 pub const SCHEMA_VERSION: &str = "1";
@@ -48,7 +48,7 @@ pub const KEY_KINDS: &str = "trigsieve.kinds";
 pub struct Feature {
     /// For example `jet3_pt`.
     pub name: String,
-    /// `GeV`, `rad`, or empty for a pure number.
+    /// `GeV`, `rad`, or empty for a pure number; of hardware integers a [`HardwareUnit`], such as `0.5 GeV`.
     pub unit: String,
 }
 
@@ -92,6 +92,24 @@ impl EventSchema {
             features: encoding.features(),
             sources,
         }
+    }
+
+    /// The same events, counted in hardware integers.
+    #[must_use]
+    pub fn in_hardware_units(mut self, units: &HardwareUnits) -> Self {
+        self.element = ElementType::I16;
+        for (feature, unit) in self.features.iter_mut().zip(units.units()) {
+            feature.unit = unit.to_string();
+        }
+        self
+    }
+
+    /// What a count of each input is worth, where the inputs are hardware integers and the schema says so.
+    pub fn hardware_units(&self) -> impl Iterator<Item = (&str, Option<HardwareUnit>)> {
+        let integers = self.element == ElementType::I16;
+        self.features
+            .iter()
+            .map(move |feature| (&*feature.name, feature.unit.parse().ok().filter(|_| integers)))
     }
 
     /// Reads and checks the contract's part of an Arrow schema; `path` is for the error message.

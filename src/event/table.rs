@@ -211,6 +211,25 @@ impl EventTable {
         }
         Ok(())
     }
+
+    /// Checks that hardware integers count in `steps`, those of `other`. A table of physical values fits always, and so
+    /// does an input whose unit the table does not say.
+    ///
+    /// # Errors
+    /// [`EventError::Mismatch`], with the first input that differs and both sides' units.
+    pub fn expect_steps(&self, other: &str, steps: &[f64]) -> Result<(), EventError> {
+        for ((name, unit), step) in self.schema.hardware_units().zip(steps) {
+            let Some(unit) = unit.filter(|unit| !unit.is_step(*step)) else { continue };
+            return Err(EventError::Mismatch {
+                path: self.path.clone(),
+                what: "the hardware unit",
+                found: format!("`{unit}` for `{name}`"),
+                other: other.to_owned(),
+                expected: format!("steps of {step}"),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl TableBatch {

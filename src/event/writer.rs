@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, UInt64Array};
+use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, Int16Array, RecordBatch, UInt64Array};
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
@@ -74,6 +74,32 @@ impl EventWriter {
         inputs: Vec<f32>,
         extra: Vec<ArrayRef>,
     ) -> Result<(), EventError> {
+        let inputs = Arc::new(Float32Array::from(inputs));
+        self.write_columns(event_ids, bunch_crossings, inputs, extra)
+    }
+
+    /// [`EventWriter::write_events`] for hardware integers.
+    ///
+    /// # Errors
+    /// As [`EventWriter::write_events`].
+    pub fn write_integers(
+        &mut self,
+        event_ids: Vec<u64>,
+        bunch_crossings: Vec<u64>,
+        inputs: Vec<i16>,
+        extra: Vec<ArrayRef>,
+    ) -> Result<(), EventError> {
+        let inputs = Arc::new(Int16Array::from(inputs));
+        self.write_columns(event_ids, bunch_crossings, inputs, extra)
+    }
+
+    fn write_columns(
+        &mut self,
+        event_ids: Vec<u64>,
+        bunch_crossings: Vec<u64>,
+        inputs: ArrayRef,
+        extra: Vec<ArrayRef>,
+    ) -> Result<(), EventError> {
         let batch = batch_of(&self.schema, event_ids, bunch_crossings, inputs, extra)
             .map_err(|source| self.write_error(source))?;
         self.write(&batch)
@@ -105,7 +131,7 @@ fn batch_of(
     schema: &SchemaRef,
     event_ids: Vec<u64>,
     bunch_crossings: Vec<u64>,
-    inputs: Vec<f32>,
+    inputs: ArrayRef,
     extra: Vec<ArrayRef>,
 ) -> Result<RecordBatch, ArrowError> {
     let inputs = inputs_array(schema.field(2), inputs)?;
@@ -118,9 +144,9 @@ fn batch_of(
     RecordBatch::try_new(schema.clone(), columns)
 }
 
-fn inputs_array(field: &Field, inputs: Vec<f32>) -> Result<FixedSizeListArray, ArrowError> {
+fn inputs_array(field: &Field, inputs: ArrayRef) -> Result<FixedSizeListArray, ArrowError> {
     let DataType::FixedSizeList(item, k) = field.data_type() else {
         return Err(ArrowError::SchemaError(format!("`{}` is not a FixedSizeList", field.name())));
     };
-    FixedSizeListArray::try_new(item.clone(), *k, Arc::new(Float32Array::from(inputs)), None)
+    FixedSizeListArray::try_new(item.clone(), *k, inputs, None)
 }

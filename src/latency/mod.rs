@@ -1,6 +1,7 @@
 //! Latency histograms, one set a worker, merged when the run is over.
 
 mod files;
+mod ramp;
 #[cfg(test)]
 mod tests;
 
@@ -8,6 +9,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 pub use files::{LatencyFileError, write_hgrm, write_hlog};
+pub use ramp::Ramps;
 
 /// Longest latency told apart: a minute. Longer ones count as this.
 const MAX_NS: u64 = 60_000_000_000;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use trigsieve_onnx::ModelSummary;
 
-use super::{Card, ModelError, Precision};
+use super::{Card, FixedProgram, ModelError, Precision};
 
 /// File name of the card.
 pub const CARD_FILE: &str = "model.toml";
@@ -78,8 +78,26 @@ impl ModelBundle {
     ///
     /// # Errors
     /// [`ModelError::NoGraph`], [`ModelError::Sha256`], or [`ModelError::Graph`] for external data, custom
-    /// operators, or inputs and outputs that are not `inputs` (N x K) and `score` (N).
+    /// operators, inputs and outputs that are not `inputs` (N x K) and `score` (N), or a precision that has no ONNX
+    /// graph.
     pub fn graph(&self, precision: Precision) -> Result<Graph, ModelError> {
+        let (path, bytes, sha256) = self.checked_file(precision)?;
+        let summary = checked_summary(&bytes, &path, self.card.inputs)?;
+        Ok(Graph { path, bytes, sha256, summary, k: self.card.inputs })
+    }
+
+    /// Reads the fixed-point program, checks it against the card's sha256 and K, and proves it sound.
+    ///
+    /// # Errors
+    /// [`ModelError::NoGraph`], [`ModelError::Sha256`], [`ModelError::Program`] for what is no program or cannot run,
+    /// [`ModelError::Graph`] for another K.
+    pub fn program(&self) -> Result<FixedProgram, ModelError> {
+        let (path, bytes, sha256) = self.checked_file(Precision::Fixed)?;
+        FixedProgram::parse(path, &bytes, sha256, self.card.inputs)
+    }
+
+    /// The bytes of a graph that are the card's, with their path and sha256.
+    fn checked_file(&self, precision: Precision) -> Result<(PathBuf, Vec<u8>, String), ModelError> {
         let file = precision.file();
         let card_path = self.folder.join(CARD_FILE);
         let Some(expected) = self.card.files.get(file) else {
@@ -93,8 +111,7 @@ impl ModelBundle {
             let expected = expected.clone();
             return Err(ModelError::Sha256 { path, card: card_path, found: sha256, expected });
         }
-        let summary = checked_summary(&bytes, &path, self.card.inputs)?;
-        Ok(Graph { path, bytes, sha256, summary, k: self.card.inputs })
+        Ok((path, bytes, sha256))
     }
 }
 
@@ -155,6 +172,9 @@ fn check_card(card: &Card, path: &Path) -> Result<(), ModelError> {
     }
     if card.inputs == 0 {
         return bad("inputs is 0: a model needs at least one input".to_owned());
+    }
+    if card.training.is_none() && card.import.is_none() {
+        return bad("neither [training] nor [import] says where the model comes from".to_owned());
     }
     match card.files.keys().find(|file| Path::new(file).components().count() != 1 || file.starts_with('.')) {
         Some(file) => bad(format!("files: {file:?} is not a plain file name")),

@@ -11,24 +11,33 @@ pub enum Precision {
     Float,
     /// `int8.onnx`, statically quantised (QDQ).
     Int8,
+    /// `fixed.json`, the firmware's fixed-point program.
+    Fixed,
 }
 
 impl Precision {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Float, Self::Int8, Self::Fixed];
+    /// Those whose graph is ONNX.
+    pub const ONNX: [Self; 2] = [Self::Float, Self::Int8];
+
     /// File name of the graph in the bundle.
     #[must_use]
     pub fn file(self) -> &'static str {
         match self {
             Self::Float => "float.onnx",
             Self::Int8 => "int8.onnx",
+            Self::Fixed => "fixed.json",
         }
     }
 
-    /// `float` or `int8`.
+    /// `float`, `int8` or `fixed`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Float => "float",
             Self::Int8 => "int8",
+            Self::Fixed => "fixed",
         }
     }
 }
@@ -59,8 +68,12 @@ pub struct Card {
     pub score: ScoreCard,
     /// How the inputs are scaled inside the graph, in words and formulae.
     pub preprocessing: String,
-    /// Data, seeds and result of the training.
-    pub training: TrainingCard,
+    /// Data, seeds and result of the training; absent for firmware that was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingCard>,
+    /// Where imported firmware came from; absent for a model that was trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportCard>,
     /// Thresholds measured on background, by precision, in order of falling background efficiency.
     #[serde(default)]
     pub thresholds: BTreeMap<Precision, Vec<Threshold>>,
@@ -123,6 +136,30 @@ pub struct MemberCard {
     pub best_epoch: u64,
     /// Validation loss of that epoch.
     pub validation_loss: f64,
+}
+
+/// Provenance of imported firmware.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCard {
+    /// Name and version of the program that imported it.
+    pub importer: String,
+    /// Name of the project's folder.
+    pub project: String,
+    /// Name of its top function.
+    pub top: String,
+    /// The files that were read.
+    pub sources: Vec<ImportedFile>,
+}
+
+/// A file of an imported project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFile {
+    /// Path inside of the project, with `/`.
+    pub file: String,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
 }
 
 /// A data file that a bundle depends on.

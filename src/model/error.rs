@@ -44,10 +44,13 @@ pub enum ModelError {
         /// The files there are.
         files: String,
     },
+    /// The fixed-point program is none, or cannot run.
+    #[error(transparent)]
+    Program(#[from] trigsieve_fixed::FileError),
     /// The graph is refused before any runtime sees it.
     #[error("{path}: {reason}")]
     Graph {
-        /// The ONNX file.
+        /// The file.
         path: PathBuf,
         /// Why.
         reason: String,

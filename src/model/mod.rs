@@ -3,9 +3,12 @@
 mod bundle;
 mod card;
 mod error;
+mod fixed;
 
 pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle, sha256_hex, sha256_of_file};
 pub use card::{
-    Card, DataSource, MemberCard, Metrics, Precision, ScoreCard, SignalMetrics, Threshold, TrainingCard,
+    Card, DataSource, ImportCard, ImportedFile, MemberCard, Metrics, Precision, ScoreCard, SignalMetrics,
+    Threshold, TrainingCard,
 };
 pub use error::ModelError;
+pub use fixed::FixedProgram;

@@ -1,6 +1,5 @@
+use std::ops::Range;
 use std::time::Instant;
-
-use hdrhistogram::Histogram;
 
 use trigsieve_ring::{Consumer, Producer, PushError};
 
@@ -10,10 +9,13 @@ use super::finite::are_finite;
 use super::source::Descriptor;
 use super::{PipelineError, Stop, WaitStrategy};
 use crate::event::{Rows, Values};
-use crate::latency::StageLatencies;
+use crate::latency::{Ramps, StageLatencies};
 use crate::score::{ScoreError, Scorer};
 use crate::source::{Clock, EventSet};
 use crate::trigger::{Decider, INVALID_BIT};
+
+/// Events whose scores are compared with the lowest thresholds together.
+const LOOKED_AT_ONCE: usize = 64;
 
 /// A worker's ends of its rings.
 pub(super) struct WorkerRings {
@@ -42,6 +44,8 @@ pub(super) struct Worker<'a> {
     rings: WorkerRings,
     wait: WaitStrategy,
     tally: WorkerTally,
+    /// On a clock of whole nanoseconds: distance of its events, and their waiting times and latencies.
+    ramps: Option<(u64, Ramps, Ramps)>,
     /// Events taken from the queue and not yet counted: what a failure loses.
     in_hand: u64,
 }
@@ -58,7 +62,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let scores = scorers.iter().map(|_| vec![0.0; batch]).collect();
         let tally = WorkerTally::default();
-        Self { index, set, clock, decider, scorers, scores, rings, wait, tally, in_hand: 0 }
+        let ramps = clock.step_ns().map(|step_ns| (step_ns, Ramps::new(step_ns), Ramps::new(step_ns)));
+        Self { index, set, clock, decider, scorers, scores, rings, wait, tally, ramps, in_hand: 0 }
     }
 
     /// Scores the set's first events without counting them, so that a runtime's first-call work (arenas, plans)
@@ -100,7 +105,11 @@ impl<'a> Worker<'a> {
         self.tally.counters.drop_events(DropCause::Failed, std::mem::take(&mut self.in_hand));
     }
 
-    pub(super) fn finish(self) -> WorkerTally {
+    pub(super) fn finish(mut self) -> WorkerTally {
+        if let Some((_, queue, decision)) = self.ramps {
+            queue.finish(&mut self.tally.latencies.queue);
+            decision.finish(&mut self.tally.latencies.decision);
+        }
         self.tally
     }
 
@@ -140,11 +149,25 @@ impl<'a> Worker<'a> {
     fn decide(&mut self, rows: Rows<'_>, finite_inputs: bool, block: &mut DecidedBlock) {
         let events = rows.len();
         let finite = finite_inputs && self.scores.iter().all(|scores| are_finite(&scores[..events]));
-        for event in 0..events {
-            // Nearly all events end here; the rest of the loop is the rare case.
-            if finite && !self.decider.may_pass(self.scores.len(), |model| self.scores[model][event]) {
-                continue;
+        for first in (0..events).step_by(LOOKED_AT_ONCE) {
+            let some = first..events.min(first + LOOKED_AT_ONCE);
+            // Nearly all events end here; the rest is the rare case.
+            let may_pass =
+                |(model, scores): (usize, &Vec<f32>)| self.decider.may_pass(model, &scores[some.clone()]);
+            if !finite || self.scores.iter().enumerate().any(may_pass) {
+                self.decide_each(rows, some, finite_inputs, block);
             }
+        }
+    }
+
+    fn decide_each(
+        &mut self,
+        rows: Rows<'_>,
+        events: Range<usize>,
+        finite_inputs: bool,
+        block: &mut DecidedBlock,
+    ) {
+        for event in events {
             let decision = if finite_inputs || is_finite(rows.slice(event, 1)) {
                 self.decider.decide(self.scores.len(), |model| self.scores[model][event])
             } else {
@@ -172,10 +195,27 @@ impl<'a> Worker<'a> {
             latencies.decision.saturating_record_n(service_ns, events);
             return;
         }
-        for event in descriptor.first_event..descriptor.first_event + events {
+        let end = descriptor.first_event + events;
+        let mut event = descriptor.first_event;
+        while event < end {
             let scheduled_ns = self.clock.scheduled_ns(event);
-            record(&mut latencies.queue, begun_ns, scheduled_ns);
-            record(&mut latencies.decision, decided_ns, scheduled_ns);
+            let (queue_ns, decision_ns) =
+                (begun_ns.saturating_sub(scheduled_ns), decided_ns.saturating_sub(scheduled_ns));
+            let run = self.clock.evenly_spaced(event, end - event);
+            match &mut self.ramps {
+                // An event is offered when it has arrived, so none of the run can be younger than nothing; were one, each
+                // would be recorded on its own.
+                Some((step_ns, queue, decision)) if queue_ns >= (run - 1) * *step_ns => {
+                    queue.record(queue_ns, run, &mut latencies.queue);
+                    decision.record(decision_ns, run, &mut latencies.decision);
+                    event += run;
+                }
+                _ => {
+                    latencies.queue.saturating_record(queue_ns);
+                    latencies.decision.saturating_record(decision_ns);
+                    event += 1;
+                }
+            }
         }
     }
 
@@ -200,10 +240,6 @@ impl<'a> Worker<'a> {
             Ok(()) | Err(PushError::Full(_) | PushError::Abandoned(_)) => {}
         }
     }
-}
-
-fn record(histogram: &mut Histogram<u64>, now_ns: u64, scheduled_ns: u64) {
-    histogram.saturating_record(now_ns.saturating_sub(scheduled_ns));
 }
 
 /// Nanoseconds since `start`; a run of more than 584 years saturates.

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::Device;
 use crate::event::{ElementType, EventError};
-use crate::model::ModelError;
+use crate::model::{ModelError, Precision};
 
 /// Why a scorer could not be made or could not score.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,16 @@ pub enum ScoreError {
         device: Device,
         /// The provider's own reason.
         reason: String,
+    },
+    /// The engine has no such precision.
+    #[error(
+        "the {engine} engine does not run the precision {precision}: fixed.json needs --engine fixed, and nothing else does"
+    )]
+    Precision {
+        /// The engine.
+        engine: &'static str,
+        /// What was asked for.
+        precision: Precision,
     },
     /// The engine refused the graph.
     #[error("{path}: {engine} cannot run it: {reason}")]

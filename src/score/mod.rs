@@ -4,6 +4,7 @@
 //! the conformance suite in `tests/conformance.rs` then crosses it with every bundled model.
 
 mod error;
+mod fixed;
 mod onnx;
 mod rten;
 mod runtime;
@@ -12,13 +13,14 @@ mod table;
 use std::path::PathBuf;
 
 pub use error::ScoreError;
+pub use fixed::FixedScorer;
 pub use onnx::OnnxScorer;
 pub use rten::RtenScorer;
 pub use runtime::{RuntimeLibrary, find_runtime};
 pub use table::{score_table, score_table_with};
 
-use crate::event::Rows;
-use crate::model::{Graph, ModelBundle, Precision};
+use crate::event::{EventError, EventTable, Rows};
+use crate::model::{FixedProgram, Graph, ModelBundle, Precision};
 
 /// Scores events. One scorer belongs to one worker.
 pub trait Scorer: Send {
@@ -43,15 +45,27 @@ pub enum Engine {
     Onnx,
     /// rten, pure Rust and compiled in.
     Rten,
+    /// The firmware's fixed-point arithmetic, bit by bit.
+    Fixed,
 }
 
 impl Engine {
-    /// `onnx` or `rten`.
+    /// `onnx`, `rten` or `fixed`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Onnx => "onnx",
             Self::Rten => "rten",
+            Self::Fixed => "fixed",
+        }
+    }
+
+    /// What this engine runs, the first by default.
+    #[must_use]
+    pub fn precisions(self) -> &'static [Precision] {
+        match self {
+            Self::Onnx | Self::Rten => &Precision::ONNX,
+            Self::Fixed => &[Precision::Fixed],
         }
     }
 }
@@ -106,26 +120,49 @@ pub struct ScorerSpec {
     pub onnxruntime: Option<PathBuf>,
 }
 
-/// A checked graph and how to run it: makes one scorer a worker.
+/// A checked graph or program and how to run it: makes one scorer a worker.
 #[derive(Clone, Debug)]
 pub struct ScorerFactory {
-    graph: Graph,
+    loaded: Loaded,
+    encoding: String,
+    /// For messages: which bundle it is.
+    name: String,
     spec: ScorerSpec,
+}
+
+#[derive(Clone, Debug)]
+enum Loaded {
+    Graph(Graph),
+    Program(FixedProgram),
 }
 
 impl ScorerSpec {
     /// Reads and checks the graph of `bundle` that this spec asks for.
     ///
     /// # Errors
-    /// [`ScoreError::Model`] for a bad bundle, [`ScoreError::Device`] for a device that the engine has not.
+    /// [`ScoreError::Model`] for a bad bundle, [`ScoreError::Device`] for a device that the engine has not,
+    /// [`ScoreError::Precision`] for a precision that it does not run.
     pub fn load(&self, bundle: &ModelBundle) -> Result<ScorerFactory, ScoreError> {
-        if self.engine == Engine::Rten && self.device != Device::Cpu {
+        let (engine, precision) = (self.engine, self.precision);
+        if !engine.precisions().contains(&precision) {
+            return Err(ScoreError::Precision { engine: engine.name(), precision });
+        }
+        if engine != Engine::Onnx && self.device != Device::Cpu {
             return Err(ScoreError::Device {
                 device: self.device,
-                reason: "the rten engine runs on the CPU; use --engine onnx".to_owned(),
+                reason: format!("the {} engine runs on the CPU; use --engine onnx", engine.name()),
             });
         }
-        Ok(ScorerFactory { graph: bundle.graph(self.precision)?, spec: self.clone() })
+        let loaded = match precision {
+            Precision::Fixed => Loaded::Program(bundle.program()?),
+            Precision::Float | Precision::Int8 => Loaded::Graph(bundle.graph(precision)?),
+        };
+        Ok(ScorerFactory {
+            loaded,
+            encoding: bundle.card().encoding.clone(),
+            name: format!("the model {}", bundle.folder().display()),
+            spec: self.clone(),
+        })
     }
 
     /// The scorer of `bundle`, for callers that need just one.
@@ -143,24 +180,51 @@ impl ScorerFactory {
     /// # Errors
     /// [`ScoreError`] when the runtime cannot be loaded or refuses the graph or the device.
     pub fn scorer(&self) -> Result<Box<dyn Scorer>, ScoreError> {
-        Ok(match self.spec.engine {
-            Engine::Onnx => {
-                Box::new(OnnxScorer::new(&self.graph, self.spec.device, self.spec.onnxruntime.as_deref())?)
+        let spec = &self.spec;
+        Ok(match &self.loaded {
+            Loaded::Graph(graph) if spec.engine == Engine::Rten => Box::new(RtenScorer::new(graph)?),
+            Loaded::Graph(graph) => {
+                Box::new(OnnxScorer::new(graph, spec.device, spec.onnxruntime.as_deref())?)
             }
-            Engine::Rten => Box::new(RtenScorer::new(&self.graph)?),
+            Loaded::Program(program) => Box::new(FixedScorer::new(program)),
         })
     }
 
-    /// SHA-256 of the graph.
+    /// SHA-256 of the graph or program.
     #[must_use]
     pub fn sha256(&self) -> &str {
-        &self.graph.sha256
+        match &self.loaded {
+            Loaded::Graph(graph) => &graph.sha256,
+            Loaded::Program(program) => program.sha256(),
+        }
     }
 
     /// Inputs per event.
     #[must_use]
     pub fn k(&self) -> usize {
-        self.graph.k
+        match &self.loaded {
+            Loaded::Graph(graph) => graph.k,
+            Loaded::Program(program) => program.program().k(),
+        }
+    }
+
+    /// The fixed-point program, if that is what runs.
+    #[must_use]
+    pub fn program(&self) -> Option<&FixedProgram> {
+        match &self.loaded {
+            Loaded::Graph(_) => None,
+            Loaded::Program(program) => Some(program),
+        }
+    }
+
+    /// Checks that the events of `table` are what the model takes: encoding, K, and the units of hardware integers.
+    ///
+    /// # Errors
+    /// [`EventError::Mismatch`], with both sides.
+    pub fn check_events(&self, table: &EventTable) -> Result<(), EventError> {
+        table.expect(&self.name, &self.encoding, self.k())?;
+        let steps = self.program().and_then(|program| program.program().input.units.as_deref());
+        steps.map_or(Ok(()), |steps| table.expect_steps(&self.name, steps))
     }
 }
 
@@ -171,14 +235,19 @@ fn float_rows<'a>(
     scores: &[f32],
     engine: &'static str,
 ) -> Result<&'a [f32], ScoreError> {
+    check_shape(rows, k, scores)?;
+    match rows.values() {
+        crate::event::Values::F32(values) => Ok(values),
+        crate::event::Values::I16(_) => Err(ScoreError::Element { engine, found: rows.element_type() }),
+    }
+}
+
+fn check_shape(rows: Rows<'_>, k: usize, scores: &[f32]) -> Result<(), ScoreError> {
     if rows.k() != k || rows.len() != scores.len() {
         return Err(ScoreError::Shape {
             expected: format!("{} rows of {k} inputs", scores.len()),
             found: format!("{} rows of {}", rows.len(), rows.k()),
         });
     }
-    match rows.values() {
-        crate::event::Values::F32(values) => Ok(values),
-        crate::event::Values::I16(_) => Err(ScoreError::Element { engine, found: rows.element_type() }),
-    }
+    Ok(())
 }

@@ -56,11 +56,11 @@ pub struct PathReport {
 /// Which engine scored.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EngineReport {
-    /// `onnx` or `rten`.
+    /// `onnx`, `rten` or `fixed`.
     pub name: String,
-    /// Version, library and device.
+    /// Version, library and device; of the fixed engine the instruction set and the lanes.
     pub description: String,
-    /// `float` or `int8`.
+    /// `float`, `int8` or `fixed`.
     pub precision: String,
     /// Bundle names with the SHA-256 of the graph that ran.
     pub models: Vec<(String, String)>,

@@ -56,6 +56,28 @@ impl Clock {
         }
     }
 
+    /// Distance in nanoseconds of events that are evenly spaced by this clock; none when unpaced or when the distance is
+    /// not whole.
+    #[must_use]
+    pub fn step_ns(&self) -> Option<u64> {
+        match self {
+            Self::Fixed { interval_ns } if interval_ns.fract() == 0.0 && *interval_ns >= 1.0 => {
+                Some(*interval_ns as u64)
+            }
+            Self::Unpaced | Self::Fixed { .. } => None,
+            Self::Filled(_) => Some(CROSSING_NS),
+        }
+    }
+
+    /// How many of the `events` events from `index` on are [`Clock::step_ns`] apart: at least one.
+    #[must_use]
+    pub fn evenly_spaced(&self, index: u64, events: u64) -> u64 {
+        match self {
+            Self::Filled(scheme) => scheme.consecutive(index).min(events),
+            Self::Fixed { .. } | Self::Unpaced => events,
+        }
+    }
+
     /// How many events are scheduled at or before `now_ns` after the start. Everything when unpaced.
     #[must_use]
     pub fn due(&self, now_ns: u64) -> u64 {

@@ -10,6 +10,8 @@ use super::ORBIT_CROSSINGS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FillingScheme {
     filled: Vec<u64>,
+    /// For each filled slot, how many follow each other from it on.
+    consecutive: Vec<u64>,
 }
 
 /// What is wrong with a filling scheme.
@@ -75,7 +77,13 @@ impl FillingScheme {
         if filled.is_empty() {
             return Err(FillingError::Empty { path: path.to_owned() });
         }
-        Ok(Self { filled })
+        Ok(Self { consecutive: consecutive(&filled), filled })
+    }
+
+    /// How many collisions follow each other without a gap from the collision `index` on, that one included.
+    #[must_use]
+    pub fn consecutive(&self, index: u64) -> u64 {
+        self.consecutive[(index % self.filled.len() as u64) as usize]
     }
 
     /// The filled bunch slots, ascending.
@@ -98,6 +106,17 @@ impl FillingScheme {
         let this_orbit = self.filled.partition_point(|&slot| slot <= in_orbit) as u64;
         (crossing / ORBIT_CROSSINGS) * self.filled.len() as u64 + this_orbit
     }
+}
+
+/// A train ends with its orbit, also where the next orbit begins with a collision.
+fn consecutive(filled: &[u64]) -> Vec<u64> {
+    let mut lengths = vec![1; filled.len()];
+    for slot in (1..filled.len()).rev() {
+        if filled[slot - 1] + 1 == filled[slot] {
+            lengths[slot - 1] = lengths[slot] + 1;
+        }
+    }
+    lengths
 }
 
 fn range(text: &str) -> Result<(usize, usize), String> {

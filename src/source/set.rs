@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::event::{EventError, EventTable, Rows, TableBatch};
+use crate::event::{EventError, EventTable, HardwareUnit, Rows, TableBatch};
 
 /// The event files of a replay, in order, as one list of record batches.
 #[derive(Debug)]
@@ -136,14 +136,30 @@ fn check_same(first: &EventTable, other: &EventTable) -> Result<(), EventError> 
         fields.map(|field| format!("{}: {}", field.name(), field.data_type())).collect::<Vec<_>>().join(", ")
     };
     let (found, expected) = (columns(other), columns(first));
-    if found == expected {
-        return Ok(());
+    let mismatch = |what, found, expected| {
+        Err(EventError::Mismatch {
+            path: other.path().to_owned(),
+            what,
+            found,
+            other: name.clone(),
+            expected,
+        })
+    };
+    if found != expected {
+        return mismatch("the list of columns", found, expected);
     }
-    Err(EventError::Mismatch {
-        path: other.path().to_owned(),
-        what: "the list of columns",
-        found,
-        other: name,
-        expected,
-    })
+    // Counts of different steps are different numbers; physical values carry their meaning in the encoding.
+    let mut units = other.schema().hardware_units().zip(first.schema().hardware_units());
+    match units.find(|(found, expected)| found.1 != expected.1) {
+        None => Ok(()),
+        Some(((input, found), (_, expected))) => {
+            let text =
+                |unit: Option<HardwareUnit>| unit.map_or("unknown".to_owned(), |unit| unit.to_string());
+            mismatch(
+                "the hardware unit",
+                format!("`{}` for `{input}`", text(found)),
+                format!("`{}`", text(expected)),
+            )
+        }
+    }
 }

@@ -48,6 +48,16 @@ fn a_filled_clock_has_the_rate_of_its_bunches() {
     assert!((clock.rate_hz().unwrap() - 2.0 * 40e6 / 3564.0).abs() < 1e-6);
 }
 
+#[test]
+fn trains_of_bunches_are_evenly_spaced() {
+    let clock = Clock::Filled(scheme("0-2\n5\n3562-3563\n"));
+    let runs: Vec<u64> = (0..8).map(|index| clock.evenly_spaced(index, 100)).collect();
+    assert_eq!(runs, [3, 2, 1, 1, 2, 1, 3, 2]);
+    assert_eq!((clock.evenly_spaced(0, 2), clock.step_ns()), (2, Some(25)));
+    assert_eq!((Clock::fixed(40e6).evenly_spaced(7, 9), Clock::fixed(40e6).step_ns()), (9, Some(25)));
+    assert_eq!((Clock::fixed(30e6).step_ns(), Clock::Unpaced.step_ns()), (None, None));
+}
+
 proptest! {
     /// What is due is exactly what is scheduled at or before now, for any clock.
     #[test]

@@ -35,9 +35,12 @@ impl Decider {
         Self { cuts: paths.iter().map(cut).collect(), lowest: (0..models).map(lowest).collect() }
     }
 
-    /// Whether an event with finite scores may pass a path: a quick look with the lowest threshold of each model.
-    pub fn may_pass(&self, models: usize, score: impl Fn(usize) -> f32) -> bool {
-        (0..models).any(|model| score(model) >= self.lowest[model])
+    /// Whether any of several events with finite scores may pass a path: a quick look with the lowest threshold of
+    /// `model`. Without an exit in the loop, so that it is done for many at once.
+    #[must_use]
+    pub fn may_pass(&self, model: usize, scores: &[f32]) -> bool {
+        let lowest = self.lowest[model];
+        scores.iter().fold(false, |any, score| any | (*score >= lowest))
     }
 
     /// The decision on one event, before prescales. `score` gives the event's score by model. A path passes when

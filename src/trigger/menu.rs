@@ -70,9 +70,9 @@ pub struct Calibration {
     pub background_sha256: String,
     /// SHA-256 of the graph that scored.
     pub model_sha256: String,
-    /// `onnx` or `rten`.
+    /// `onnx`, `rten` or `fixed`.
     pub engine: String,
-    /// `float` or `int8`.
+    /// `float`, `int8` or `fixed`.
     pub precision: Precision,
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use trigsieve::convert::{
-    Conversion, ConvertError, ConvertedInput, EncodingChoice, LineOptions, SourceLayout,
+    Conversion, ConvertError, ConvertedInput, EncodingChoice, LineOptions, SourceLayout, UnitsChoice,
 };
 use trigsieve::event::{Encoding, EventTable, Values};
 
@@ -40,6 +40,7 @@ impl Scratch {
             output: self.output(),
             lines: LineOptions::default(),
             encoding: EncodingChoice::Exact(Encoding::L1x57),
+            units: UnitsChoice::Physical,
             label: None,
             process: None,
             force: false,

@@ -5,13 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, FixedSizeListArray, Int16Array, RecordBatch, UInt64Array};
-use arrow_schema::DataType;
 use tempfile::TempDir;
-use trigsieve::event::{ElementType, EventSchema, EventWriter};
+use trigsieve::event::{ElementType, EventSchema, EventWriter, Feature};
 use trigsieve::model::sha256_hex;
+use trigsieve_fixed::program::SumOrder;
+use trigsieve_fixed::{Format, Input, Kind, Operation, Program, Tensor};
 use trigsieve_onnx::{
     Attribute, Dimension, ElementType as OnnxType, GraphBuilder, ModelInfo, TensorData, Value,
 };
@@ -74,24 +73,103 @@ pub fn write_events(path: &Path, events: usize, k: usize, encoding: &str) {
     writer.finish().unwrap();
 }
 
-/// As [`write_events`], in hardware integers.
-pub fn write_integers(path: &Path, events: usize) {
+/// Events of hardware integers, [`integers_of`] each, whose inputs have this unit in the schema.
+pub fn write_integers(path: &Path, events: usize, unit: &str) {
+    let feature = |input: usize| Feature { name: format!("x{input}"), unit: unit.to_owned() };
     let schema = EventSchema {
         encoding: ENCODING.to_owned(),
         k: K,
         element: ElementType::I16,
+        features: (0..K).map(feature).collect(),
+        sources: Vec::new(),
+    };
+    let mut writer = EventWriter::create(path, schema.to_arrow([])).unwrap();
+    let ids: Vec<u64> = (0..events as u64).collect();
+    for ids in ids.chunks(1000) {
+        let inputs = ids.iter().flat_map(|id| integers_of(*id)).collect();
+        writer.write_integers(ids.to_vec(), ids.to_vec(), inputs, Vec::new()).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// The hardware integers of event `id`: small and large, of both signs.
+pub fn integers_of(id: u64) -> [i16; K] {
+    let mix = |step: u64| (id.wrapping_mul(step) >> 3) as i16;
+    [(id % 200) as i16 - 100, mix(0x9e37_79b9) / 64, mix(0x85eb_ca6b) % 7]
+}
+
+/// The same events in physical units, `unit` a step.
+pub fn write_physical(path: &Path, events: usize, unit: f32) {
+    let schema = EventSchema {
+        encoding: ENCODING.to_owned(),
+        k: K,
+        element: ElementType::F32,
         features: Vec::new(),
         sources: Vec::new(),
     };
-    let schema = schema.to_arrow([]);
-    let ids: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..events as u64));
-    let DataType::FixedSizeList(item, k) = schema.field(2).data_type() else { unreachable!() };
-    let values = Arc::new(Int16Array::from(vec![1; events * K]));
-    let inputs = Arc::new(FixedSizeListArray::new(item.clone(), *k, values, None));
-    let batch = RecordBatch::try_new(schema.clone(), vec![ids.clone(), ids, inputs]).unwrap();
-    let mut writer = EventWriter::create(path, schema).unwrap();
-    writer.write(&batch).unwrap();
+    let mut writer = EventWriter::create(path, schema.to_arrow([])).unwrap();
+    let ids: Vec<u64> = (0..events as u64).collect();
+    let inputs = ids.iter().flat_map(|id| integers_of(*id)).map(|value| f32::from(value) * unit).collect();
+    writer.write_events(ids.clone(), ids, inputs, Vec::new()).unwrap();
     writer.finish().unwrap();
+}
+
+/// A network 3-2 with ReLU and a sum of squares as score, in whole numbers; `units` as in [`Input`].
+pub fn fixed_program(units: Option<Vec<f64>>) -> Program {
+    let format = |text: &str| text.parse::<Format>().unwrap();
+    let tensor = |name: &str, elements: usize, text: &str| Tensor {
+        name: name.to_owned(),
+        shape: vec![elements],
+        format: format(text),
+    };
+    let operation = |layer: &str, inputs: &[&str], output: Tensor, kind: Kind| Operation {
+        layer: layer.to_owned(),
+        inputs: inputs.iter().map(ToString::to_string).collect(),
+        output,
+        kind,
+    };
+    let dense = Kind::Dense {
+        weights: vec![1, -2, 3, 1, -1, 2],
+        weight_format: format("ap_fixed<4,4>"),
+        biases: vec![5, -4],
+        bias_format: format("ap_fixed<4,4>"),
+        accumulator: format("ap_fixed<24,24>"),
+        order: None,
+    };
+    let sum = Kind::Sum { accumulator: format("ap_fixed<28,28>"), order: SumOrder::Sequential };
+    Program {
+        version: trigsieve_fixed::program::VERSION,
+        name: "toy".to_owned(),
+        input: Input { tensor: tensor("x", K, "ap_fixed<16,16>"), hardware_fraction: 0, units },
+        operations: vec![
+            operation("fc1", &["x"], tensor("fc1_out", 2, "ap_fixed<24,24>"), dense),
+            operation(
+                "relu1",
+                &["fc1_out"],
+                tensor("z", 2, "ap_ufixed<11,11,AP_RND,AP_SAT>"),
+                Kind::Relu { maximum: None },
+            ),
+            operation("square", &["z", "z"], tensor("squares", 2, "ap_ufixed<22,22>"), Kind::Multiply {}),
+            operation("sum", &["squares"], tensor("score", 1, "ap_fixed<28,28>"), sum),
+        ],
+        score: "score".to_owned(),
+    }
+}
+
+/// What [`fixed_program`] makes of an event, written out.
+pub fn fixed_score([a, b, c]: [i16; K]) -> f32 {
+    let [a, b, c] = [a, b, c].map(i32::from);
+    let z = [a + 3 * b - c + 5, -2 * a + b + 2 * c - 4].map(|y| y.clamp(0, 2047));
+    (z[0] * z[0] + z[1] * z[1]) as f32
+}
+
+/// A bundle with this program and nothing else.
+pub fn write_fixed_bundle(folder: &Path, name: &str, program: &Program) {
+    std::fs::create_dir_all(folder).unwrap();
+    let json = serde_json::to_vec(program).unwrap();
+    let card = card(name, ENCODING, program.k(), &sha256_hex(&json)).replace("float.onnx", "fixed.json");
+    std::fs::write(folder.join("fixed.json"), json).unwrap();
+    std::fs::write(folder.join("model.toml"), card).unwrap();
 }
 
 /// A graph `inputs` [N, K] -> `score` [N] of whatever `body` makes of the inputs.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use trigsieve::convert::{
-    Conversion, ConvertError, Converted, EncodingChoice, LineOptions, OnError, SourceLayout,
+    Conversion, ConvertError, Converted, EncodingChoice, LineOptions, OnError, SourceLayout, UnitsChoice,
 };
 use trigsieve::event::{EventTable, Values};
 
@@ -42,6 +42,7 @@ impl Scratch {
             lines: LineOptions::default(),
             output: self.output(),
             encoding: encoding.parse().unwrap(),
+            units: UnitsChoice::Physical,
             label: None,
             process: None,
             force: false,

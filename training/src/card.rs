@@ -63,7 +63,8 @@ fn card(
         files: BTreeMap::new(),
         score,
         preprocessing,
-        training,
+        training: Some(training),
+        import: None,
         thresholds: BTreeMap::new(),
         metrics: BTreeMap::new(),
     }

@@ -64,14 +64,14 @@ fn with_table(
 }
 
 fn member_card(bundle: &ModelBundle) -> MemberCard {
-    let card = bundle.card();
+    let (card, training) = (bundle.card(), bundle.card().training.as_ref());
     let used = [Precision::Float, Precision::Int8].map(Precision::file);
     let files = card.files.iter().filter(|(file, _)| used.contains(&file.as_str()));
     MemberCard {
         name: card.name.clone(),
         files: files.map(|(file, sha256)| (file.clone(), sha256.clone())).collect::<BTreeMap<_, _>>(),
-        epochs: card.training.epochs,
-        best_epoch: card.training.best_epoch,
-        validation_loss: card.training.validation_loss,
+        epochs: training.map_or(0, |training| training.epochs),
+        best_epoch: training.map_or(0, |training| training.best_epoch),
+        validation_loss: training.map_or(0.0, |training| training.validation_loss),
     }
 }

@@ -82,15 +82,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn report(outcome: &Outcome, output: &Output) {
-    let training = &outcome.card.training;
-    println!(
-        "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",
-        output.folder().display(),
-        training.epochs,
-        training.best_epoch,
-        training.validation_loss,
-        outcome.events_per_second
-    );
+    if let Some(training) = &outcome.card.training {
+        println!(
+            "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",
+            output.folder().display(),
+            training.epochs,
+            training.best_epoch,
+            training.validation_loss,
+            outcome.events_per_second
+        );
+    }
     for (precision, thresholds) in &outcome.card.thresholds {
         for threshold in thresholds {
             println!(

@@ -89,10 +89,11 @@ fn the_card_names_the_members() {
     let combined = combination(&bench(), "and");
     let card = combined.train().unwrap().card;
     assert_eq!((card.family.as_str(), card.score.name.as_str()), ("combination", "combined_efficiency_and"));
-    let names: Vec<&str> = card.training.members.iter().map(|member| member.name.as_str()).collect();
+    let training = card.training.as_ref().unwrap();
+    let names: Vec<&str> = training.members.iter().map(|member| member.name.as_str()).collect();
     assert_eq!(names, MEMBERS);
     let bundle = ModelBundle::open(&combined.folder.path().join("members/plain")).unwrap();
-    assert_eq!(card.training.members[0].files, bundle.card().files);
+    assert_eq!(training.members[0].files, bundle.card().files);
     // The score of a combination is an efficiency: its threshold for 1 in 10 that both rules agree on is near 1.
     assert!(!card.thresholds[&Precision::Float].is_empty());
     let first = card.files.clone();

@@ -23,7 +23,7 @@ fn every_bundle_comes_from_its_recipe() {
             continue;
         }
         let bundle = ModelBundle::open(&folder).unwrap();
-        let (name, training) = (&bundle.card().name, &bundle.card().training);
+        let (name, training) = (&bundle.card().name, bundle.card().training.as_ref().unwrap());
         let recipe = recipes.iter().find(|recipe| recipe.recipe.name == *name).unwrap();
         assert_eq!(training.recipe, recipe.file_name());
         assert_eq!(training.recipe_sha256, recipe.sha256, "{name}: retrain after a change");

@@ -2,6 +2,7 @@
 
 mod events;
 mod model;
+mod program;
 
 use std::path::{Path, PathBuf};
 

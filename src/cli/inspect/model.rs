@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use serde::Serialize;
-use trigsieve::model::{BundleFile, Card, ModelBundle, Precision, TrainingCard};
+use trigsieve::model::{BundleFile, Card, ImportCard, ModelBundle, Precision, TrainingCard};
 
 use super::Report;
+use super::program::ProgramReport;
 use crate::cli::text::{facts, number, numbers};
 
 /// The report, in the form of its JSON.
@@ -16,6 +17,8 @@ pub struct ModelReport {
     card: Card,
     files: Vec<FileReport>,
     graphs: Vec<GraphReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramReport>,
 }
 
 #[derive(Serialize)]
@@ -39,16 +42,18 @@ struct GraphReport {
 
 impl ModelReport {
     pub fn of(bundle: &ModelBundle) -> Self {
-        let graphs = [Precision::Float, Precision::Int8]
+        let graphs = Precision::ONNX
             .into_iter()
             .filter(|precision| bundle.card().files.contains_key(precision.file()))
             .map(|precision| GraphReport::of(bundle, precision))
             .collect();
+        let has_program = bundle.card().files.contains_key(Precision::Fixed.file());
         Self {
             folder: bundle.folder().display().to_string(),
             card: bundle.card().clone(),
             files: bundle.files().into_iter().map(FileReport::of).collect(),
             graphs,
+            program: has_program.then(|| ProgramReport::of(bundle)),
         }
     }
 
@@ -57,7 +62,8 @@ impl ModelReport {
         if let Some(file) = self.files.iter().find(|file| file.state != "ok") {
             bail!("{}/{}: {}", self.folder, file.name, file.state);
         }
-        match self.graphs.iter().find_map(|graph| graph.error.as_ref()) {
+        let mut errors = self.graphs.iter().filter_map(|graph| graph.error.as_ref());
+        match errors.next().or(self.program.as_ref().and_then(ProgramReport::error)) {
             Some(error) => bail!("{error}"),
             None => Ok(()),
         }
@@ -72,9 +78,11 @@ impl ModelReport {
             ("encoding", format!("{}, K = {}", card.encoding, card.inputs)),
             ("score", score),
             ("preprocessing", card.preprocessing.trim().to_owned()),
-            ("training", training(&card.training)),
         ];
+        rows.extend(card.training.iter().map(|card| ("training", training(card))));
+        rows.extend(card.import.iter().map(|card| ("imported", import(card))));
         rows.extend(self.graphs.iter().map(|graph| ("graph", graph.line())));
+        rows.extend(self.program.iter().map(|program| ("program", program.line())));
         facts(rows)
     }
 
@@ -119,7 +127,10 @@ impl ModelReport {
 
 impl Report for ModelReport {
     fn text(&self) -> String {
-        let parts = [Some(self.overview()), self.thresholds(), self.metrics(), Some(self.file_table())];
+        let program =
+            self.program.as_ref().filter(|program| program.error().is_none()).map(ProgramReport::table);
+        let parts =
+            [Some(self.overview()), program, self.thresholds(), self.metrics(), Some(self.file_table())];
         parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }
@@ -187,6 +198,11 @@ fn training(card: &TrainingCard) -> String {
         card.best_epoch,
         number(Some(card.validation_loss)),
     )
+}
+
+fn import(card: &ImportCard) -> String {
+    let ImportCard { importer, project, top, sources } = card;
+    format!("{importer} from the project {project}, function {top}, {} files", sources.len())
 }
 
 fn section(header: &[&str], left: usize, rows: Vec<Vec<String>>) -> Option<String> {

@@ -20,10 +20,10 @@ pub use self::line::LineFault;
 use self::lines::{Line, Lines, MAX_LINE_BYTES};
 pub use self::selection::Selection;
 use self::survey::Survey;
-use super::batches::{Batches, MoreColumns as _};
+use super::batches::Batches;
 use super::provenance::source_of;
 use super::{Conversion, ConvertError, Converted, ConvertedInput, EncodingChoice, LineOptions, OnError};
-use crate::event::{Encoding, EventSchema, EventWriter, ObjectEncoder, ObjectEncoding};
+use crate::event::{Encoding, ObjectEncoder, ObjectEncoding};
 
 /// Bad lines of an input that are reported one by one.
 const BAD_LINES_KEPT: usize = 5;
@@ -170,8 +170,8 @@ pub(super) fn convert(
         input.lines = Some(counts);
         inputs.push(input);
     }
-    batches.finish()?;
-    Ok(Converted { encoding: Encoding::Objects(encoding), inputs })
+    let saturated = batches.finish()?;
+    Ok(Converted { encoding: Encoding::Objects(encoding), inputs, saturated })
 }
 
 impl TextFile {
@@ -206,7 +206,5 @@ fn begin_output(
         None => survey.processes.clone(),
     };
     let columns = ObjectColumns::new(conversion.label, processes);
-    let schema = EventSchema::of(Encoding::Objects(encoding), provenance).to_arrow(columns.fields());
-    let writer = EventWriter::create(&conversion.output, schema)?;
-    Ok(Batches::new(writer, columns, encoding.k()))
+    conversion.begin(Encoding::Objects(encoding), provenance, columns)
 }

@@ -18,7 +18,7 @@ fn card(name: &str) -> Card {
         files: BTreeMap::from([("float.onnx".to_owned(), "aa".to_owned())]),
         score: ScoreCard { name: "mse".to_owned(), formula: String::new() },
         preprocessing: String::new(),
-        training: TrainingCard {
+        training: Some(TrainingCard {
             recipe: String::new(),
             recipe_sha256: String::new(),
             trainer: String::new(),
@@ -30,7 +30,8 @@ fn card(name: &str) -> Card {
             best_epoch: 0,
             validation_loss: 0.0,
             members: vec![],
-        },
+        }),
+        import: None,
         thresholds: BTreeMap::from([(Precision::Float, thresholds)]),
         metrics: BTreeMap::new(),
     }
