@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use trigsieve::evaluate::EvaluateError;
-use trigsieve::event::EventError;
+use trigsieve::event::{EventError, UnitsError};
 use trigsieve::model::ModelError;
 use trigsieve::score::ScoreError;
+use trigsieve_fixed::ProgramError;
 
 /// Why a training did not end in a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +149,18 @@ pub enum TrainError {
     /// burn refused a setting or could not hand back a tensor.
     #[error("burn: {0}")]
     Burn(String),
+    /// The model has no fixed-point program, or not with these settings.
+    #[error("fixed point: {reason}")]
+    Fixed {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// An input has no hardware unit.
+    #[error("fixed point: {0}")]
+    Units(#[from] UnitsError),
+    /// The fixed-point program would be too wide for its arithmetic, or too large.
+    #[error("fixed point: {0}; use narrower formats")]
+    Program(#[from] ProgramError),
     /// The graph could not be written.
     #[error("graph: {0}")]
     Graph(#[from] trigsieve_onnx::Error),

@@ -40,6 +40,9 @@ struct Arguments {
     /// Event tables of signals for the metrics on the card, instead of the recipe's.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "evaluate_background")]
     evaluate_signal: Vec<PathBuf>,
+    /// Write the table of the recipe's search for bits (fixed.search) to this file as CSV, and beside it as Markdown (.md).
+    #[arg(long, value_name = "FILE.csv")]
+    bits_table: Option<PathBuf>,
     /// Say nothing but errors, and show no progress bar.
     #[arg(short, long)]
     quiet: bool,
@@ -59,6 +62,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let recipe = RecipeFile::read(&arguments.recipe)?;
+    if arguments.bits_table.is_some() {
+        let searches = recipe.recipe.fixed.as_ref().is_some_and(|fixed| fixed.search.is_some());
+        anyhow::ensure!(searches, "--bits-table: the recipe has no [fixed.search]");
+    }
     let output = Output::new(&arguments.output, arguments.force)?;
     let progress = progress_bar(arguments.quiet);
     let evaluation = arguments.evaluate_background.clone().map(|background| Evaluation {
@@ -71,6 +78,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         checkpoint_every: arguments.checkpoint_every,
         resume: arguments.resume,
         evaluation,
+        bits_table: arguments.bits_table.as_deref(),
         progress: &progress,
     };
     let outcome =

@@ -4,6 +4,7 @@ use trigsieve::event::Feature;
 
 use crate::TrainError;
 use crate::data::EventMatrix;
+use crate::fixed::Door;
 use crate::layout::{Layout, ObjectInputs};
 use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Score};
 
@@ -90,6 +91,29 @@ impl Preprocessing {
     #[must_use]
     pub fn type_weight(&self) -> f32 {
         self.type_weight
+    }
+
+    /// Weights of the squared errors in the score: it is the largest of these sums.
+    #[must_use]
+    pub fn score_weights(&self) -> Vec<Vec<f32>> {
+        vec![self.weight.clone()]
+    }
+
+    /// The same for rows as a door counts them: to its network inputs, with the weights of their errors.
+    #[must_use]
+    pub fn in_hardware_units(&self, door: &Door) -> Self {
+        let step = |input: usize| (-f64::from(door.shifts()[input])).exp2();
+        let inputs = 0..self.layout.inputs;
+        let scale = |input: usize| if door.used()[input] { step(input) as f32 } else { 0.0 };
+        let offset = |input: usize| (-(door.offsets()[input] as f64) * step(input)) as f32;
+        let weight = |input: usize| (f64::from(self.weight[input]) / door.factor()[input].powi(2)) as f32;
+        Self {
+            pt: PtTransform::Linear,
+            scale: inputs.clone().map(scale).collect(),
+            offset: inputs.clone().map(offset).collect(),
+            weight: inputs.map(weight).collect(),
+            ..self.clone()
+        }
     }
 
     /// Appends the network inputs of an event.

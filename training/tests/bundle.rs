@@ -165,7 +165,8 @@ fn every_family_makes_a_complete_bundle() {
         let card = bench.train().unwrap_or_else(|error| panic!("{name}: {error}")).card;
         assert_eq!(card.family, bench.recipe().unwrap().recipe.network.family());
         assert!(card.score.formula.len() > 20 && !card.score.name.is_empty(), "{name}");
-        let members = if card.family == "deep_svdd_ensemble" { card.training.as_ref().unwrap().epochs / 3 } else { 0 };
+        let members =
+            if card.family == "deep_svdd_ensemble" { card.training.as_ref().unwrap().epochs / 3 } else { 0 };
         assert_eq!(card.training.as_ref().unwrap().members.len() as u64, members, "{name}");
         let bundle = ModelBundle::open(&bench.bundle()).unwrap();
         for precision in [Precision::Float, Precision::Int8] {

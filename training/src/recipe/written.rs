@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{
-    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation, Optimiser,
-    PtTransform, Quantisation, Scaling, ScoreName, Svdd, SvddLoss, Vae,
+    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation, Fixed,
+    Optimiser, PtTransform, Quantisation, Scaling, ScoreName, Svdd, SvddLoss, Vae,
 };
 use crate::network::Activation;
 
@@ -28,6 +28,7 @@ pub struct Recipe {
     pub training: Training,
     #[serde(default)]
     pub quantisation: Quantisation,
+    pub fixed: Option<Fixed>,
     #[serde(default)]
     pub evaluation: Evaluation,
 }
@@ -172,6 +173,7 @@ impl Recipe {
                 patience: self.training.patience.unwrap_or(defaults.patience),
             },
             quantisation: self.quantisation,
+            fixed: self.fixed.map(Fixed::with_modes),
             evaluation: self.evaluation,
         }
     }
