@@ -109,6 +109,40 @@ fn another_format_with_the_same_numbers_is_equal() {
     success(&mut compare(&fixture, "other", "model", &[]));
 }
 
+/// The program with 32 more bits after the binary point, and a first bias larger by `extra` of their last.
+fn finer(program: &mut Program, extra: i64) {
+    let format = |text: &str| text.parse().unwrap();
+    let Kind::Dense { biases, bias_format, accumulator, .. } = &mut program.operations[0].kind else {
+        panic!()
+    };
+    (*biases, *bias_format) = (vec![(5 << 32) + extra, -4 << 32], format("ap_fixed<40,8>"));
+    *accumulator = format("ap_fixed<56,24>");
+    let outputs =
+        ["ap_fixed<56,24>", "ap_ufixed<43,11,AP_RND,AP_SAT>", "ap_ufixed<62,22>", "ap_fixed<64,24>"];
+    for (operation, text) in program.operations.iter_mut().zip(outputs) {
+        operation.output.format = format(text);
+    }
+    let Kind::Sum { accumulator, .. } = &mut program.operations[3].kind else { panic!() };
+    *accumulator = format("ap_fixed<64,24>");
+}
+
+#[test]
+fn a_last_bit_far_below_single_precision_is_a_mismatch() {
+    let fixture = fixture(|program| finer(program, 1));
+    let mut same = fixed_program(None);
+    finer(&mut same, 0);
+    write_fixed_bundle(&fixture.path("same"), "same", &same);
+    success(&mut compare(&fixture, "model", "same", &[]));
+    let active = |id: &u64| {
+        let [a, b, c] = integers_of(*id).map(i32::from);
+        (1..2048).contains(&(a + 3 * b - c + 5))
+    };
+    let expected = (0..EVENTS as u64).filter(active).count();
+    let (report, code) = json(&mut compare(&fixture, "model", "other", &[]));
+    assert_eq!((code, &report["exact"]["mismatches"]), (Some(1), &expected.into()));
+    success(&mut compare(&fixture, "model", "other", &["--tolerance", "1e-3"]));
+}
+
 #[test]
 fn a_tolerance_makes_it_a_comparison_by_statistics() {
     let fixture = fixture(another_bias);

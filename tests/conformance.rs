@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use common::{K, fixed_program, graph, sum_of_squares, write_bundle, write_fixed_bundle};
 use trigsieve::event::{ElementType, Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
-use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
+use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec, Simd};
 use trigsieve_fixed::Interpreter;
 use trigsieve_onnx::{Attribute, TensorData};
 
@@ -23,14 +23,15 @@ const BATCH_SIZES: [usize; 5] = [1, 2, 7, 64, 1000];
 /// Not a multiple of any batch size above 1, so that every one of them ends in a partial batch.
 const EVENTS: usize = 2003;
 
-/// Of one engine between batches of two and more; 2.4e-7 was measured.
-const BATCH_TOLERANCE: f32 = 1e-6;
+/// Of one engine between batches of two and more; 2.4e-7 was measured with an autoencoder, 2.0e-6 with sum mu^2 / sigma^2,
+/// where it is a matter of the exponential's last bits.
+const BATCH_TOLERANCE: f32 = 5e-6;
 /// Of one engine between a single event and a batch: 1.8e-6 was measured here and 3.1e-5 on the sample, both with
 /// rten, which has a kernel of its own for this case.
 const SINGLE_TOLERANCE: f32 = 5e-5;
 /// Between engines in single precision; 3.5e-7 was measured.
 const FLOAT_TOLERANCE: f32 = 1e-5;
-/// Between engines in int8: the last bit of a float decides on which of two quantisation steps it lands. 3 of 250,000
+/// Between engines in int8, and between batches of one: the last bit of a float decides on which of two quantisation steps it lands. 3 of 250,000
 /// background events are on different ones, the worst 0.17 apart. All but one in a hundred agree to the tolerance of
 /// floats, none is further off than this.
 const INT8_TOLERANCE: f32 = 0.2;
@@ -205,14 +206,9 @@ fn batch_sizes_agree() {
         for engine in subject.engines() {
             let all = subject.scores(engine, EVENTS);
             for batch in BATCH_SIZES {
-                let difference = largest_difference(&subject.scores(engine, batch), &all);
-                println!("{}, {}, batch {batch}: {difference:e}", subject.name(), engine.name());
                 let tolerance = if batch == 1 { SINGLE_TOLERANCE } else { BATCH_TOLERANCE };
-                assert!(
-                    difference <= tolerance,
-                    "{}, {engine:?}, batch {batch}: {difference}",
-                    subject.name()
-                );
+                let what = format!("{}, {}, batch {batch}", subject.name(), engine.name());
+                assert_agree(subject.precision, &subject.scores(engine, batch), &all, tolerance, &what);
             }
         }
     });
@@ -225,26 +221,28 @@ fn engines_agree() {
         let reference = subject.scores(engines[0], 64);
         for &engine in &engines[1..] {
             let scores = subject.scores(engine, 64);
-            let largest = largest_difference(&scores, &reference);
-            let pairs = scores.iter().zip(&reference);
-            let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= FLOAT_TOLERANCE).count();
-            println!("{}, {}: largest {largest:e}, {equal} of {EVENTS} equal", subject.name(), engine.name());
-            match subject.precision {
-                Precision::Float => {
-                    assert!(largest <= FLOAT_TOLERANCE, "{}, {engine:?}: {largest}", subject.name())
-                }
-                Precision::Int8 => {
-                    assert!(largest <= INT8_TOLERANCE, "{}, {engine:?}: {largest}", subject.name());
-                    assert!(
-                        equal >= EVENTS - EVENTS / 100,
-                        "{}, {engine:?}: {equal} of {EVENTS}",
-                        subject.name()
-                    );
-                }
-                Precision::Fixed => assert_eq!(scores, reference, "{}, {engine:?}", subject.name()),
-            }
+            let what = format!("{}, {}", subject.name(), engine.name());
+            assert_agree(subject.precision, &scores, &reference, FLOAT_TOLERANCE, &what);
         }
     });
+}
+
+/// In single precision all scores agree to the tolerance; in int8 all but one in a hundred do, and the others to a
+/// quantisation step.
+#[track_caller]
+fn assert_agree(precision: Precision, scores: &[f32], reference: &[f32], tolerance: f32, what: &str) {
+    let largest = largest_difference(scores, reference);
+    let pairs = scores.iter().zip(reference);
+    let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= tolerance).count();
+    println!("{what}: largest {largest:e}, {equal} of {EVENTS} equal");
+    match precision {
+        Precision::Float => assert!(largest <= tolerance, "{what}: {largest}"),
+        Precision::Int8 => {
+            assert!(largest <= INT8_TOLERANCE, "{what}: {largest}");
+            assert!(equal >= EVENTS - EVENTS / 100, "{what}: {equal} of {EVENTS}");
+        }
+        Precision::Fixed => assert_eq!(scores, reference, "{what}"),
+    }
 }
 
 #[test]
@@ -348,9 +346,19 @@ fn fixed_scores_are_those_of_the_specification() {
         let counted = integers.chunks(subject.k()).map(|row| specification.run_i16(row)).collect::<Vec<_>>();
         let value =
             |raw: Vec<i128>| raw.into_iter().map(|raw| specification.score_value(raw)).collect::<Vec<f32>>();
-        let mut scorer = subject.scorer(Engine::Fixed);
-        assert_eq!(score(scorer.as_mut(), subject.rows(), 100), value(physical), "{}", subject.name());
+        let (physical, counted) = (value(physical), value(counted));
         let rows = Rows::new(Values::I16(&integers), subject.k());
-        assert_eq!(score(scorer.as_mut(), rows, 100), value(counted), "{}", subject.name());
+        for simd in Simd::available() {
+            let spec = ScorerSpec {
+                engine: Engine::Fixed,
+                precision: Precision::Fixed,
+                simd: Some(simd),
+                ..ScorerSpec::default()
+            };
+            let mut scorer = spec.scorer(&subject.bundle).unwrap();
+            assert!(scorer.describe().contains(simd.name()), "{}", scorer.describe());
+            assert_eq!(score(scorer.as_mut(), subject.rows(), 100), physical, "{}, {simd}", subject.name());
+            assert_eq!(score(scorer.as_mut(), rows, 100), counted, "{}, {simd}", subject.name());
+        }
     }
 }

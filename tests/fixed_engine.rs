@@ -14,6 +14,7 @@ use common::{
 };
 use trigsieve::event::{ElementType, EventTable, Values};
 use trigsieve::model::sha256_hex;
+use trigsieve::score::Simd;
 use trigsieve::trigger::INVALID_BIT;
 
 const EVENTS: usize = 5000;
@@ -78,6 +79,36 @@ fn hardware_integers_go_through_unchanged() {
         assert_eq!(report(&out, "/counters_add_up"), true);
         assert_eq!(report(&out, "/events_invalid"), 0);
     }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_scores() {
+    let fixture = fixture(EVENTS);
+    let sets: Vec<Simd> = Simd::available().collect();
+    for simd in &sets {
+        let out = fixture.path(simd.name());
+        success(&mut replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", simd.name()]));
+        assert_eq!(tagged(&out).0, expected(), "{simd}");
+        let description = report(&out, "/engine/description").as_str().unwrap().to_owned();
+        assert!(
+            description.starts_with(&format!("fixed ({simd}, ")) && description.contains("fc1: "),
+            "{description}"
+        );
+    }
+    let out = fixture.path("auto");
+    success(&mut replay(&fixture, &fixture.events, &out, &["--threshold", "-1"]));
+    let best = format!("fixed ({}, ", Simd::best());
+    assert!(report(&out, "/engine/description").as_str().unwrap().starts_with(&best));
+    let absent = Simd::ALL.into_iter().find(|simd| !sets.contains(simd)).unwrap();
+    let out = fixture.path("absent");
+    let mut command =
+        replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", absent.name()]);
+    failure(&mut command).expect(1, &[absent.name(), "scalar"]);
+    assert!(names_in(&out).is_empty());
+    let unknown =
+        replay(&fixture, &fixture.events, &out, &["--threshold", "-1", "--simd", "mmx"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("avx2"));
 }
 
 #[test]
@@ -266,6 +297,11 @@ fn a_program_is_described() {
     let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(json["program"]["layers"][0]["multiplications"], 6);
     assert_eq!(json["program"]["layers"][0]["nonzero_weights"], 6);
+    assert_eq!(json["program"]["layers"][0]["accumulates_exactly"], true);
+    assert_eq!(json["program"]["layers"][1]["range"], serde_json::json!([0.0, 2047.0]));
+    let overflows = json["program"]["overflows"].as_array().unwrap();
+    assert_eq!(overflows.len(), 1, "{overflows:?}");
+    assert!(overflows[0].as_str().unwrap().contains("relu1"), "{overflows:?}");
     std::fs::write(fixture.model.join("fixed.json"), "{}").unwrap();
     failure(trigsieve(&["inspect"]).arg(&fixture.model)).expect(1, &["fixed.json", "mismatch"]);
 }
@@ -293,4 +329,42 @@ fn tagged_integers_are_parquet_too() {
         rows += batch.num_rows();
     }
     assert_eq!(rows, EVENTS);
+}
+
+#[test]
+fn a_target_rate_takes_the_cards_fixed_thresholds() {
+    let fixture = fixture(EVENTS);
+    let out = fixture.path("out");
+    let card = fixture.model.join("model.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let points = |precision: &str, value: f32| {
+        format!(
+            "[[thresholds.{precision}]]\nbackground_efficiency = 0.01\nvalue = {value:?}\nerror = 1.0\nevents = 50\n"
+        )
+    };
+    let flags = ["--target-rate", "1kHz", "--input-rate", "100kHz"];
+    std::fs::write(&card, format!("{text}\n{}", points("float", 1.0))).unwrap();
+    failure(&mut replay(&fixture, &fixture.events, &out, &flags))
+        .expect(1, &["no thresholds for this precision"]);
+    std::fs::write(&card, format!("{text}\n{}{}", points("float", 1.0), points("fixed", 500.0))).unwrap();
+    success(&mut replay(&fixture, &fixture.events, &out, &flags));
+    assert_eq!(report(&out, "/events_accepted/0/threshold"), 500.0);
+    assert_eq!(tagged(&out).0, expected().into_iter().filter(|score| *score >= 500.0).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_card_says_where_its_model_comes_from() {
+    let fixture = fixture(10);
+    let card = fixture.model.join("model.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    let (rest, _) = text.split_once("[training]").unwrap();
+    std::fs::write(&card, rest).unwrap();
+    failure(trigsieve(&["inspect"]).arg(&fixture.model)).expect(1, &["model.toml", "[training]", "[import]"]);
+    let import = "[import]\nimporter = \"import-hls 1\"\nproject = \"axo\"\ntop = \"run\"\n\
+                  sources = [{ file = \"firmware/axo.cpp\", sha256 = \"00\" }]\n";
+    std::fs::write(&card, format!("{rest}{import}")).unwrap();
+    let shown = success(trigsieve(&["inspect"]).arg(&fixture.model));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("import-hls 1 from the project axo, function run, 1 files"), "{shown}");
+    success(&mut replay(&fixture, &fixture.events, &fixture.path("out"), &["--threshold", "0"]));
 }

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{ENCODING, K, write_events};
+use common::{ENCODING, K, fixed_program, write_events, write_fixed_bundle};
 use trigsieve::event::{Rows, Values};
+use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::pipeline::{
     DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
 };
-use trigsieve::score::{ScoreError, Scorer};
+use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
 use trigsieve::sink::{OutputFormat, TaggedEvents, TaggedWriter, tagged_schema};
 use trigsieve::source::{Clock, EventSet};
 use trigsieve::trigger::{Decider, Prescaler, ResolvedPath};
@@ -226,6 +227,25 @@ fn the_sinks_thread_allocates_nothing_of_its_own() {
         assert_eq!(sink.accepted, outcome.counters.events_scored);
         assert_eq!(sink.allocations, 0, "{plan:?}");
     }
+}
+
+/// The fixed engine on either kind of rows and any number of them.
+#[test]
+fn the_fixed_engine_allocates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write_fixed_bundle(folder.path(), "toy", &fixed_program(Some(vec![0.5; K])));
+    let bundle = ModelBundle::open(folder.path()).unwrap();
+    let spec = ScorerSpec { engine: Engine::Fixed, precision: Precision::Fixed, ..ScorerSpec::default() };
+    let mut scorer = spec.scorer(&bundle).unwrap();
+    let (integers, physical) = (vec![7_i16; 5000 * K], vec![3.5_f32; 5000 * K]);
+    let mut scores = vec![0.0; 5000];
+    let before = calls();
+    for events in [5000, 1, 0, 7, 1024] {
+        scorer.score(Rows::new(Values::I16(&integers[..events * K]), K), &mut scores[..events]).unwrap();
+        scorer.score(Rows::new(Values::F32(&physical[..events * K]), K), &mut scores[..events]).unwrap();
+    }
+    assert_eq!(calls() - before, 0);
+    assert!(scores.iter().all(|score| *score > 0.0));
 }
 
 /// The sink of a replay, and the allocator's calls on its thread since the first block.

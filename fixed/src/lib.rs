@@ -6,10 +6,12 @@
 
 pub mod arithmetic;
 pub mod check;
+pub mod engine;
 pub mod file;
 pub mod format;
 pub mod interpreter;
 pub mod interval;
+mod kernel;
 pub mod layer;
 pub mod problem;
 pub mod program;
@@ -20,6 +22,7 @@ pub mod window;
 
 pub use arithmetic::{Exact, Wide};
 pub use check::CheckedProgram;
+pub use engine::{Engine, Simd, SimdError};
 pub use file::FileError;
 pub use format::{Format, FormatError, Overflow, Rounding};
 pub use interpreter::Interpreter;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use trigsieve_fixed::Interpreter;
+use trigsieve_fixed::{Engine, Interpreter};
 use trigsieve_hls::{Imported, Options, import};
 
 /// Events that are in memory at a time.
@@ -37,6 +37,7 @@ fn compare(project: &Path, events: usize) -> usize {
     build(project, &imported, &driver);
     let program = imported.program.check().expect("a program that was checked");
     let mut interpreter = Interpreter::new(&program);
+    let mut engine = Engine::new(&program, None).expect("an engine");
     let mut random = common::Random(1);
     let (mut mismatches, mut done, mut seconds) = (0, 0, 0.0);
     let mut scores = std::collections::BTreeSet::new();
@@ -46,22 +47,25 @@ fn compare(project: &Path, events: usize) -> usize {
         let expected = common::outputs(&driver, &rows);
         seconds += start.elapsed().as_secs_f64();
         assert_eq!(expected.len() * k, rows.len(), "a score for each event");
-        for (row, expected) in rows.chunks(k).zip(expected) {
+        let mut fast = vec![0; expected.len()];
+        engine.score_raw_i16(&rows, &mut fast);
+        for ((row, expected), fast) in rows.chunks(k).zip(expected).zip(fast) {
             let found = interpreter.run_i16(row);
             scores.insert(expected);
-            if found != i128::from(expected) {
+            if found != i128::from(expected) || fast != expected {
                 mismatches += 1;
                 if mismatches <= 10 {
-                    println!("{found} instead of {expected}: {row:?}");
+                    println!("interpreter {found}, engine {fast} instead of {expected}: {row:?}");
                 }
             }
             done += 1;
         }
     }
     println!(
-        "{}: {mismatches} mismatches in {done} events, {} different scores; C++ {:.0} events/s",
+        "{}: {mismatches} mismatches in {done} events, {} different scores; interpreter and engine ({}); C++ {:.0} events/s",
         project.display(),
         scores.len(),
+        engine.simd(),
         done as f64 / seconds
     );
     mismatches

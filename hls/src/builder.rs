@@ -78,8 +78,8 @@ impl Builder {
         if !taken(name) {
             return name.to_owned();
         }
-        let others = (2_usize..).map(|n| format!("{name}_{n}"));
-        others.skip_while(|other| taken(other)).next().unwrap_or_default()
+        let mut others = (2_usize..).map(|n| format!("{name}_{n}"));
+        others.find(|other| !taken(other)).unwrap_or_default()
     }
 
     pub fn finish(self, name: &str, score: Place) -> Program {

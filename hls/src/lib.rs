@@ -178,7 +178,7 @@ fn chosen_output(names: &[&str], places: &[Place], options: &Options, at: error:
     };
     let place = index.and_then(|index| places.get(index));
     place.copied().ok_or_else(|| {
-        Trouble::at(at, format!("choose an output for the score with --output: {}", names.join(", ")))
+        Trouble::at(at, format!("choose an output for the score with --score-of: {}", names.join(", ")))
     })
 }
 

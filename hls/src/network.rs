@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trigsieve_fixed::Format;
+use trigsieve_fixed::check::MAX_ELEMENTS;
 
 use crate::error::{At, Result, Trouble};
 use crate::scope::{Function, Names, Variable, placed, variable};
@@ -106,6 +107,12 @@ impl<'p> Network<'p> {
     fn declare(&mut self, name: &'p str, variable: &Variable<'p>, names: &Names<'_, 'p>) -> Result<()> {
         let format = types::format(&variable.kind, names, variable.at).map_err(|t| placed(t, variable.at))?;
         let buffer = Buffer { format, len: names.length(variable)?, at: variable.at };
+        if buffer.len > MAX_ELEMENTS {
+            return Err(Trouble::at(
+                variable.at,
+                format!("`{name}` is too long: at most {MAX_ELEMENTS} elements are taken"),
+            ));
+        }
         match self.buffers.insert(name, buffer) {
             Some(_) => Err(Trouble::at(variable.at, format!("`{name}` is declared twice"))),
             None => Ok(()),

@@ -77,7 +77,7 @@ impl<'t, 'p> Reader<'t, 'p> {
             let was_template = std::mem::take(&mut is_template);
             match token.text {
                 "namespace" => self.namespace(),
-                "using" => self.using(scope, was_template)?,
+                "using" => self.using(scope)?,
                 "typedef" => self.typedef(scope)?,
                 "template" => {
                     self.next = self.after_partner(self.next + 1)?;
@@ -134,12 +134,11 @@ impl<'t, 'p> Reader<'t, 'p> {
         self.statement().map(|_| ())
     }
 
-    fn using(&mut self, scope: &mut Scope<'p>, is_template: bool) -> Result<()> {
+    fn using(&mut self, scope: &mut Scope<'p>) -> Result<()> {
         let words = self.statement()?;
         if let [_, name, equals, meaning @ ..] = words
             && equals.is("=")
         {
-            let _ = is_template;
             scope.aliases.entry(name.text).or_default().push(Alias { meaning: meaning.to_vec() });
         }
         Ok(())
@@ -283,6 +282,13 @@ pub(crate) struct Names<'s, 'p> {
     pub inner: Option<&'s Struct<'p>>,
 }
 
+fn with_value<'s, 'p>(found: &'s Vec<Variable<'p>>) -> Option<&'s Variable<'p>> {
+    found.iter().find(|one| one.value.is_some()).or_else(|| found.first())
+}
+
+/// Longest array, of weights too.
+const MAX_LENGTH: usize = 1 << 22;
+
 /// Longest chain of bases.
 const MAX_BASES: usize = 16;
 
@@ -312,7 +318,7 @@ impl<'s, 'p> Names<'s, 'p> {
             length = usize::try_from(one)
                 .ok()
                 .and_then(|one| length.checked_mul(one))
-                .filter(|length| *length <= 1 << 28)
+                .filter(|length| *length <= MAX_LENGTH)
                 .ok_or_else(|| Trouble::at(variable.at, "this length is no length"))?;
         }
         Ok(length)
@@ -332,7 +338,15 @@ impl<'s, 'p> Names<'s, 'p> {
 
     pub fn alias(&self, name: &str, at: At) -> Result<Option<&'s Alias<'p>>> {
         let inner = self.chain().into_iter().find_map(|one| one.scope.aliases.get(name));
-        let found = inner.or_else(|| self.scope.aliases.get(name));
+        Self::one_alias(name, at, inner.or_else(|| self.scope.aliases.get(name)))
+    }
+
+    /// An alias of the inner struct or its bases, as `CONFIG_T::name` finds it.
+    pub fn own_alias(&self, name: &str, at: At) -> Result<Option<&'s Alias<'p>>> {
+        Self::one_alias(name, at, self.chain().into_iter().find_map(|one| one.scope.aliases.get(name)))
+    }
+
+    fn one_alias(name: &str, at: At, found: Option<&'s Vec<Alias<'p>>>) -> Result<Option<&'s Alias<'p>>> {
         let Some(found) = found else { return Ok(None) };
         let texts = |alias: &Alias<'p>| shown(&alias.meaning);
         match found.iter().find(|other| texts(other) != texts(&found[0])) {
@@ -346,9 +360,12 @@ impl<'s, 'p> Names<'s, 'p> {
 
     /// A constant or an array; the declaration with a value where there are several.
     pub fn variable(&self, name: &str) -> Option<&'s Variable<'p>> {
-        let inner = self.chain().into_iter().find_map(|one| one.scope.variables.get(name));
-        let found = inner.or_else(|| self.scope.variables.get(name))?;
-        found.iter().find(|one| one.value.is_some()).or_else(|| found.first())
+        self.own_variable(name).or_else(|| self.scope.variables.get(name).and_then(with_value))
+    }
+
+    /// A constant of the inner struct or its bases.
+    pub fn own_variable(&self, name: &str) -> Option<&'s Variable<'p>> {
+        self.chain().into_iter().find_map(|one| one.scope.variables.get(name)).and_then(with_value)
     }
 }
 

@@ -8,6 +8,7 @@ mod elements;
 
 use std::collections::BTreeMap;
 
+use trigsieve_fixed::check::MAX_ELEMENTS;
 use trigsieve_fixed::program::SumOrder;
 use trigsieve_fixed::{Format, Kind};
 
@@ -438,7 +439,7 @@ impl<'p> Machine<'_, '_, 'p> {
             return Err(broken());
         }
         let count = self.names.number(count).map_err(|t| placed(t, at))?;
-        let count = usize::try_from(count).map_err(|_| broken())?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= MAX_ELEMENTS).ok_or_else(broken)?;
         let after = &tokens[close + 1..];
         let (body, rest) = match after.first() {
             Some(open) if open.is("{") => {

@@ -1,4 +1,5 @@
-//! The suite: every project that `suite/generate.py` writes gives the same bits here as the C++ of its own headers.
+//! The suite: every project that `suite/generate.py` writes gives the same bits here as the C++ of its own headers: the
+//! network's outputs in the interpreter, and the score in the engine with each instruction set that this CPU has.
 //!
 //! `TRIGSIEVE_HLS_EVENTS` is the number of events a project, 10,000 where it is not set. For a million in all:
 //! `TRIGSIEVE_HLS_EVENTS=25000 cargo test --release -p trigsieve-hls --test headers -- --nocapture`.
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use common::Compiler;
-use trigsieve_fixed::{CheckedProgram, Format, Interpreter, Kind, Program};
+use trigsieve_fixed::{CheckedProgram, Engine, Format, Interpreter, Kind, Program, Simd};
 use trigsieve_hls::{Imported, Options, Score, import};
 
 /// Projects that the suite has at least.
@@ -128,12 +129,16 @@ fn compare(compiler: &Compiler, project: &Path, events: usize) -> Outcome {
     assert_eq!(expected.len(), events * count, "{name}: values");
 
     let wide = wider(imported.program).check().expect("a program with wider formats");
+    let mut engines: Vec<Engine> =
+        Simd::available().map(|simd| Engine::new(&program, Some(simd)).expect("an engine")).collect();
+    let scores: Vec<Vec<i64>> = engines.iter_mut().map(|engine| raw_scores(engine, &rows, events)).collect();
     let (mut interpreter, mut other) = (Interpreter::new(&program), Interpreter::new(&wide));
     let (mut mismatches, mut changed, mut first) = (0, 0, None);
-    for (row, expected) in rows.chunks(k).zip(expected.chunks(count)) {
-        interpreter.run_i16(row);
+    for (event, (row, expected)) in rows.chunks(k).zip(expected.chunks(count)).enumerate() {
+        let score = interpreter.run_i16(row);
         let found = &interpreter.trace()[output];
-        if found.iter().zip(expected).any(|(found, expected)| *found != i128::from(*expected)) {
+        let differs = found.iter().zip(expected).any(|(found, expected)| *found != i128::from(*expected));
+        if differs || scores.iter().any(|scores| i128::from(scores[event]) != score) {
             mismatches += 1;
             first.get_or_insert_with(|| format!("{row:?} gives {found:?} instead of {expected:?}"));
         }
@@ -145,6 +150,13 @@ fn compare(compiler: &Compiler, project: &Path, events: usize) -> Outcome {
     }
     let wants_change = settings.number("changes") == 1;
     Outcome { name, events, values: count, mismatches, changed, wants_change, first }
+}
+
+/// What an engine makes of the rows.
+fn raw_scores(engine: &mut Engine, rows: &[i16], events: usize) -> Vec<i64> {
+    let mut scores = vec![0; events];
+    engine.score_raw_i16(rows, &mut scores);
+    scores
 }
 
 /// Networks without a score of their own get one, so that all of their outputs count.

@@ -16,6 +16,7 @@ use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::score::{Device, Engine, ScorerSpec};
 
 use super::Context;
+use super::engine::SimdArgs;
 use super::exit::usage;
 use super::output::print;
 use super::progress::events_bar;
@@ -64,6 +65,8 @@ pub struct CompareArgs {
     /// ONNX Runtime's library, instead of ORT_DYLIB_PATH or the one in `.venv`.
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+    #[command(flatten)]
+    simd: SimdArgs,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -118,6 +121,7 @@ impl PartyName {
             precision: precision.unwrap_or(engine.precisions()[0]),
             device: if engine == Engine::Onnx { args.device } else { Device::Cpu },
             onnxruntime: args.onnxruntime.clone(),
+            simd: args.simd.get(),
         };
         let name = format!("{}@{}:{}", self.bundle.display(), engine.name(), spec.precision);
         Ok(Party::new(&name, &bundle, &spec)?)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use trigsieve::model::Precision;
-use trigsieve::score::{Device, Engine, ScorerSpec};
+use trigsieve::score::{Device, Engine, ScorerSpec, Simd};
 
 use super::exit::usage;
 
@@ -23,6 +23,34 @@ pub struct EngineArgs {
     /// ONNX Runtime's library, instead of ORT_DYLIB_PATH or the one in `.venv`.
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+    #[command(flatten)]
+    simd: SimdArgs,
+}
+
+/// Which instruction set the fixed engine uses, as typed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SimdArgs {
+    /// Instruction set of the fixed engine, whose scores do not depend on it: auto, scalar, avx2, avx512, avx512-vnni or
+    /// neon.
+    #[arg(long, default_value = "auto", value_parser = parse_simd, value_name = "SET")]
+    simd: SimdChoice,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SimdChoice(Option<Simd>);
+
+fn parse_simd(text: &str) -> Result<SimdChoice, String> {
+    match text {
+        "auto" => Ok(SimdChoice(None)),
+        name => name.parse().map(|simd| SimdChoice(Some(simd))).map_err(|error| format!("{error}, auto")),
+    }
+}
+
+impl SimdArgs {
+    /// The instruction set; none: the best one.
+    pub fn get(self) -> Option<Simd> {
+        self.simd.0
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,6 +86,7 @@ impl EngineArgs {
             precision,
             device: self.device,
             onnxruntime: self.onnxruntime.clone(),
+            simd: self.simd.get(),
         })
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod engine;
 mod evaluate;
 mod exit;
+mod import_hls;
 mod inspect;
 mod output;
 mod progress;
@@ -47,6 +48,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     Calibrate(calibrate::CalibrateArgs),
     Evaluate(evaluate::EvaluateArgs),
+    #[command(name = "import-hls")]
+    ImportHls(import_hls::ImportHlsArgs),
     Compare(compare::CompareArgs),
 }
 
@@ -72,6 +75,7 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(&args, context),
         Command::Calibrate(args) => calibrate::run(&args, context),
         Command::Evaluate(args) => evaluate::run(&args, context),
+        Command::ImportHls(args) => import_hls::run(&args, context),
         Command::Compare(args) => compare::run(&args, context),
     }
 }

@@ -1,18 +1,17 @@
-use trigsieve_fixed::{CheckedProgram, Interpreter};
+use trigsieve_fixed::{CheckedProgram, Engine, Format};
 
 use super::{CompareError, Number};
 use crate::event::{EventTable, Rows, Values};
 use crate::model::{ModelBundle, Threshold};
 use crate::score::{Scorer, ScorerFactory, ScorerSpec, score_table_with};
 
-/// Widest score that single precision holds exactly, so that the engine's own scores can be compared.
-const EXACT_BITS: u32 = f32::MANTISSA_DIGITS;
-
 /// A bundle and what runs it.
 pub struct Party {
     name: String,
     factory: ScorerFactory,
     scorer: Box<dyn Scorer>,
+    /// The same program once more, for its raw scores: single precision would round them.
+    exact: Option<Engine>,
     thresholds: Vec<Threshold>,
 }
 
@@ -25,8 +24,10 @@ impl Party {
         let failed = |source| CompareError::Score { party: name.to_owned(), source };
         let factory = spec.load(bundle).map_err(failed)?;
         let scorer = factory.scorer().map_err(failed)?;
+        let exact = factory.program().map(|program| Engine::new(program.program(), spec.simd)).transpose();
+        let exact = exact.map_err(|error| failed(error.into()))?;
         let thresholds = bundle.card().thresholds.get(&spec.precision).cloned().unwrap_or_default();
-        Ok(Self { name: name.to_owned(), factory, scorer, thresholds })
+        Ok(Self { name: name.to_owned(), factory, scorer, exact, thresholds })
     }
 
     /// What the user called it.
@@ -105,39 +106,28 @@ impl Party {
     /// The exact scores of `rows`, one an event; none where an input is not finite. Nothing at all for an engine that
     /// computes in floating point.
     ///
-    /// # Errors
-    /// [`CompareError::Score`].
-    pub fn numbers(&mut self, rows: Rows<'_>) -> Result<Option<Vec<Option<Number>>>, CompareError> {
-        let Some(program) = self.factory.program() else { return Ok(None) };
-        let program = program.program();
-        let mut numbers = if program.format(program.score_tensor()).width <= EXACT_BITS {
-            let mut scores = vec![0.0; rows.len()];
-            self.scorer
-                .score(rows, &mut scores)
-                .map_err(|source| CompareError::Score { party: self.name.clone(), source })?;
-            scores.into_iter().map(|score| Number::of_f64(score.into())).collect()
-        } else {
-            specification(program, rows)
-        };
+    /// # Panics
+    /// When there are not K inputs an event, as [`Party::check_events`] finds out.
+    pub fn numbers(&mut self, rows: Rows<'_>) -> Option<Vec<Option<Number>>> {
+        let (program, engine) = self.factory.program().zip(self.exact.as_mut())?;
+        let format = program.program().format(program.program().score_tensor());
+        let mut raw = vec![0; rows.len()];
+        match rows.values() {
+            Values::I16(values) => engine.score_raw_i16(values, &mut raw),
+            Values::F32(values) => engine.score_raw_f32(values, &mut raw),
+        }
+        let number = |raw: &i64| Some(Number::of_raw(value_of(*raw, format), format));
+        let mut numbers: Vec<Option<Number>> = raw.iter().map(number).collect();
         if let Values::F32(values) = rows.values() {
             for (row, number) in values.chunks_exact(rows.k()).zip(&mut numbers) {
                 *number = number.filter(|_| row.iter().all(|input| input.is_finite()));
             }
         }
-        Ok(Some(numbers))
+        Some(numbers)
     }
 }
 
-/// The raw scores of a program whose score single precision does not hold.
-fn specification(program: &CheckedProgram, rows: Rows<'_>) -> Vec<Option<Number>> {
-    let mut interpreter = Interpreter::new(program);
-    let number = |raw| Some(Number::of_raw(raw, program.format(program.score_tensor())));
-    match rows.values() {
-        Values::I16(values) => {
-            values.chunks_exact(rows.k()).map(|row| number(interpreter.run_i16(row))).collect()
-        }
-        Values::F32(values) => {
-            values.chunks_exact(rows.k()).map(|row| number(interpreter.run_f32(row))).collect()
-        }
-    }
+/// The engine gives unsigned scores of 64 bits in two's complement.
+fn value_of(raw: i64, format: Format) -> i128 {
+    if format.signed { raw.into() } else { (raw as u64).into() }
 }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use trigsieve_fixed::SimdError;
+
 use super::Device;
 use crate::event::{ElementType, EventError};
 use crate::model::{ModelError, Precision};
@@ -37,6 +39,9 @@ pub enum ScoreError {
         /// What was asked for.
         precision: Precision,
     },
+    /// The processor has not the instruction set that was asked for.
+    #[error(transparent)]
+    Simd(#[from] SimdError),
     /// The engine refused the graph.
     #[error("{path}: {engine} cannot run it: {reason}")]
     Graph {

@@ -18,6 +18,7 @@ pub use onnx::OnnxScorer;
 pub use rten::RtenScorer;
 pub use runtime::{RuntimeLibrary, find_runtime};
 pub use table::{score_table, score_table_with};
+pub use trigsieve_fixed::Simd;
 
 use crate::event::{EventError, EventTable, Rows};
 use crate::model::{FixedProgram, Graph, ModelBundle, Precision};
@@ -118,6 +119,8 @@ pub struct ScorerSpec {
     pub device: Device,
     /// ONNX Runtime's library, if the user named one.
     pub onnxruntime: Option<PathBuf>,
+    /// Instruction set of the fixed engine; none: the best one that the processor has.
+    pub simd: Option<Simd>,
 }
 
 /// A checked graph or program and how to run it: makes one scorer a worker.
@@ -178,7 +181,8 @@ impl ScorerFactory {
     /// A new scorer with a session of its own.
     ///
     /// # Errors
-    /// [`ScoreError`] when the runtime cannot be loaded or refuses the graph or the device.
+    /// [`ScoreError`] when the runtime cannot be loaded or refuses the graph or the device, or the processor has not the
+    /// instruction set.
     pub fn scorer(&self) -> Result<Box<dyn Scorer>, ScoreError> {
         let spec = &self.spec;
         Ok(match &self.loaded {
@@ -186,7 +190,7 @@ impl ScorerFactory {
             Loaded::Graph(graph) => {
                 Box::new(OnnxScorer::new(graph, spec.device, spec.onnxruntime.as_deref())?)
             }
-            Loaded::Program(program) => Box::new(FixedScorer::new(program)),
+            Loaded::Program(program) => Box::new(FixedScorer::new(program, spec.simd)?),
         })
     }
 

@@ -4,6 +4,7 @@ mod damage;
 mod fixture;
 mod layout;
 mod memory;
+mod units;
 
 use std::path::{Path, PathBuf};
 

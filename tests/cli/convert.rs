@@ -214,3 +214,22 @@ fn an_absurd_header_is_1_under_a_memory_limit() {
         assert_eq!(desk.entries(), [SAMPLE]);
     }
 }
+
+#[test]
+fn hardware_units_are_a_flag_with_or_without_a_file() {
+    let desk = Desk::new();
+    desk.copy_sample(SAMPLE);
+    std::fs::write(desk.path("units.toml"), "[[unit]]\nfeatures = \"*\"\nstep = 0.001\n").unwrap();
+    let convert = |flag: &str, output: &str| {
+        desk.trigsieve(&["convert", flag, SAMPLE, "--from", "adc2021", "-o", output])
+    };
+    let output = convert("--hardware-units", "cms.arrow");
+    assert!(succeeded(&output).contains("K = 57, i16"), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stderr), "", "nothing saturates at 0.5 GeV");
+    let output = convert("--hardware-units=units.toml", "fine.arrow");
+    succeeded(&output);
+    let warning = text(&output.stderr);
+    assert!(warning.contains("nearest end") && warning.contains("met_pt: "), "{warning}");
+    failed(&convert("--hardware-units=none.toml", "none.arrow"), 1, &["none.toml", "No such file"]);
+    assert_eq!(desk.entries(), ["cms.arrow", "fine.arrow", SAMPLE, "units.toml"]);
+}

@@ -1,6 +1,7 @@
-//! `trigsieve convert` and `trigsieve inspect` as a user meets them: exit codes, messages, files left.
+//! `trigsieve convert`, `inspect` and `import-hls` as a user meets them: exit codes, messages, files left.
 
 mod convert;
+mod import_hls;
 mod inspect;
 
 use std::path::{Path, PathBuf};

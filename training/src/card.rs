@@ -128,7 +128,7 @@ fn score_card(file: &RecipeFile, model: &TrainedModel) -> ScoreCard {
     };
     let (name, formula) = match first.head {
         Head::Reconstruction => reconstruction_score(file, &model.preprocessing),
-        head => latent_score(head, &file.recipe.network),
+        head => latent_score(head, first.log_variance_limit, &file.recipe.network),
     };
     if model.members.len() == 1 {
         return ScoreCard { name, formula };
@@ -144,7 +144,7 @@ fn score_card(file: &RecipeFile, model: &TrainedModel) -> ScoreCard {
     ScoreCard { name: format!("{joined}_{name}"), formula }
 }
 
-fn latent_score(head: Head, network: &Network) -> (String, String) {
+fn latent_score(head: Head, limit: f32, network: &Network) -> (String, String) {
     let (name, formula) = match (head, network) {
         (Head::SquaredNorm, Network::DeepSvdd(_) | Network::DeepSvddEnsemble(_)) => {
             ("squared_distance", "sum_i (f_i - C)^2; f: outputs of the network, C: the target")
@@ -167,7 +167,11 @@ fn latent_score(head: Head, network: &Network) -> (String, String) {
     };
     let invalid =
         "An event with a NaN or infinite input may have a finite score; the engine marks it invalid.";
-    (name.to_owned(), format!("{formula}. {invalid}"))
+    let limits = match head.has_variance() {
+        true => format!("; ln sigma^2 is kept within +-{limit}"),
+        false => String::new(),
+    };
+    (name.to_owned(), format!("{formula}{limits}. {invalid}"))
 }
 
 fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (String, String) {

@@ -32,7 +32,7 @@ pub fn build(
         let graph = combination_graph(name, &split.encoding, split.training.k(), &members, settings.rule)?;
         graphs.push((precision, graph));
     }
-    let members: Vec<MemberCard> = bundles.iter().map(member_card).collect();
+    let members: Vec<MemberCard> = bundles.iter().map(member_card).collect::<Result<_, _>>()?;
     let card = card::of_combination(file, settings, members, split);
     Ok(Contents { graphs, card })
 }
@@ -63,15 +63,19 @@ fn with_table(
     Ok((bundle.graph(precision)?.bytes, table.ok_or_else(refused)?))
 }
 
-fn member_card(bundle: &ModelBundle) -> MemberCard {
-    let (card, training) = (bundle.card(), bundle.card().training.as_ref());
+fn member_card(bundle: &ModelBundle) -> Result<MemberCard, TrainError> {
+    let card = bundle.card();
+    let training = card.training.as_ref().ok_or_else(|| TrainError::Member {
+        path: bundle.folder().to_owned(),
+        reason: "the bundle was imported, not trained: its card says nothing of a training".to_owned(),
+    })?;
     let used = [Precision::Float, Precision::Int8].map(Precision::file);
     let files = card.files.iter().filter(|(file, _)| used.contains(&file.as_str()));
-    MemberCard {
+    Ok(MemberCard {
         name: card.name.clone(),
         files: files.map(|(file, sha256)| (file.clone(), sha256.clone())).collect::<BTreeMap<_, _>>(),
-        epochs: training.map_or(0, |training| training.epochs),
-        best_epoch: training.map_or(0, |training| training.best_epoch),
-        validation_loss: training.map_or(0.0, |training| training.validation_loss),
-    }
+        epochs: training.epochs,
+        best_epoch: training.best_epoch,
+        validation_loss: training.validation_loss,
+    })
 }

@@ -60,6 +60,12 @@ impl EventMatrix {
         self.values.chunks_exact(self.k)
     }
 
+    /// The numbers, event by event.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// The numbers, event by event, to be changed in place.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values

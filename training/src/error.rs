@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use trigsieve::evaluate::EvaluateError;
-use trigsieve::event::{EventError, UnitsError};
+use trigsieve::event::EventError;
 use trigsieve::model::ModelError;
-use trigsieve::score::ScoreError;
+use trigsieve::score::{Device, ScoreError};
 use trigsieve_fixed::ProgramError;
 
 /// Why a training did not end in a bundle.
@@ -146,6 +146,12 @@ pub enum TrainError {
     /// The metrics for the card could not be measured.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A device that this build cannot train on.
+    #[error("cannot train on {device}: this program was built without the feature `cuda`; use --device cpu")]
+    Device {
+        /// The device.
+        device: Device,
+    },
     /// burn refused a setting or could not hand back a tensor.
     #[error("burn: {0}")]
     Burn(String),
@@ -155,9 +161,6 @@ pub enum TrainError {
         /// Why, and what to do.
         reason: String,
     },
-    /// An input has no hardware unit.
-    #[error("fixed point: {0}")]
-    Units(#[from] UnitsError),
     /// The fixed-point program would be too wide for its arithmetic, or too large.
     #[error("fixed point: {0}; use narrower formats")]
     Program(#[from] ProgramError),

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::TrainError;
 use crate::fixed::network::StackFormats;
 use crate::model::{Head, Member};
-use crate::network::Network;
+use crate::network::{Activation, Network};
 use crate::parameters::{Parameters, StackShape};
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{Body, Score, ScoreName, Svdd, SvddLoss, Vae};
@@ -134,6 +134,12 @@ impl Task {
         !matches!(&self.objective, Objective::DeepSvdd(svdd) if !svdd.bias)
     }
 
+    /// Formats of the stacks that compute in fixed point; empty where all compute in single precision.
+    #[must_use]
+    pub fn formats(&self) -> &[StackFormats] {
+        &self.formats
+    }
+
     fn forward(&self, parameters: &Parameters, stack: usize, inputs: Tensor<2>) -> Tensor<2> {
         let layers = parameters.stack(stack);
         match self.formats.get(stack) {
@@ -194,6 +200,7 @@ impl Task {
     fn vae_losses(&self, vae: &Vae, parameters: &Parameters, batch: Batch) -> Tensor<1> {
         let outputs = self.forward(parameters, 0, batch.inputs.clone());
         let [mu, log_variance] = halves(outputs);
+        let log_variance = log_variance.clamp(-vae.log_variance_limit, vae.log_variance_limit);
         let latent = match &batch.noise {
             // The reparameterisation of arXiv:1312.6114, section 2.4.
             Some(noise) => mu.clone() + log_variance.clone().mul_scalar(0.5).exp() * noise.clone(),
@@ -249,7 +256,16 @@ impl Task {
                 (for_head(network, head, svdd.output_dimension), head)
             }
         };
-        Ok(Member { network, head, factor: 1.0 })
+        let log_variance_limit = self.log_variance_limit();
+        Ok(Member { network, head, log_variance_limit, factor: 1.0 })
+    }
+
+    fn log_variance_limit(&self) -> f32 {
+        match &self.objective {
+            Objective::Autoencoder(_) => 0.0,
+            Objective::Vae(vae) => vae.log_variance_limit as f32,
+            Objective::DeepSvdd(svdd) => svdd.log_variance_limit as f32,
+        }
     }
 }
 
@@ -297,7 +313,8 @@ fn svdd_losses(svdd: &Svdd, outputs: Tensor<2>) -> Tensor<1> {
         }
         SvddLoss::Kl => {
             let [mu, log_sigma] = halves(outputs);
-            divergence(mu.sub_scalar(svdd.target), log_sigma.mul_scalar(2.0))
+            let limit = svdd.log_variance_limit;
+            divergence(mu.sub_scalar(svdd.target), log_sigma.mul_scalar(2.0).clamp(-limit, limit))
         }
     }
 }

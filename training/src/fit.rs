@@ -26,6 +26,7 @@ use serde_bytes::ByteBuf;
 use crate::TrainError;
 use crate::checkpoint::{Numbers, pack_order, unpack_order};
 use crate::data::{EventMatrix, Split};
+use crate::device::Devices;
 use crate::family::{Batch, Task};
 use crate::parameters::{Parameters, numbers};
 use crate::preprocessing::Preprocessing;
@@ -100,6 +101,8 @@ pub struct Setting<'a> {
     pub preprocessing: &'a Preprocessing,
     /// Events.
     pub split: &'a Split,
+    /// Where to compute.
+    pub devices: &'a Devices,
     /// Number of the network in an ensemble, from 0: its own stream of random numbers.
     pub member: u64,
     /// First parameters; `None`: random ones.
@@ -158,15 +161,13 @@ pub struct Trainer<'a> {
     step: usize,
     loss_sum: f64,
     record: Record,
-    device: Device,
 }
 
 impl<'a> Trainer<'a> {
     fn new(setting: Setting<'a>) -> Result<Self, TrainError> {
-        let device = training_device();
         let mut random = ChaCha12Rng::seed_from_u64(setting.recipe.seed);
         random.set_stream(setting.member);
-        let parameters = first_parameters(&setting, &mut random, &device)?;
+        let parameters = first_parameters(&setting, &mut random, &setting.devices.training)?;
         let events = u32::try_from(setting.split.training.len()).map_err(|_| TrainError::TooManyEvents)?;
         let mut trainer = Self {
             best: parameters.valid(),
@@ -179,7 +180,6 @@ impl<'a> Trainer<'a> {
             step: 0,
             loss_sum: 0.0,
             record: Record { epochs: 0, best_epoch: 0, validation_loss: f64::INFINITY },
-            device,
             setting,
         };
         trainer.start_epoch();
@@ -190,9 +190,10 @@ impl<'a> Trainer<'a> {
         let mut trainer = Self::new(setting)?;
         let damaged = |what: &str| TrainError::CheckpointContent { what: what.to_owned() };
         let shapes = setting.task.shapes();
-        trainer.parameters = Parameters::from_numbers(&shapes, state.parameters.unpack(), &trainer.device)
-            .ok_or_else(|| damaged("parameters"))?;
-        trainer.best = Parameters::from_numbers(&shapes, state.best.unpack(), &Device::flex())
+        trainer.parameters =
+            Parameters::from_numbers(&shapes, state.parameters.unpack(), &setting.devices.training)
+                .ok_or_else(|| damaged("parameters"))?;
+        trainer.best = Parameters::from_numbers(&shapes, state.best.unpack(), &setting.devices.plain)
             .ok_or_else(|| damaged("parameters of the best epoch"))?;
         let bytes = Bytes::from_bytes_vec(state.optimiser.into_vec());
         let optimiser = optimiser(&setting.recipe.optimiser);
@@ -259,7 +260,7 @@ impl<'a> Trainer<'a> {
             let chosen = &self.order[self.step * batch..][..batch];
             let events = &self.setting.split.training;
             let rows = chosen.iter().map(|&event| events.row(event as usize));
-            let tensors = tensors(rows, &self.setting, &mut self.random, &self.device);
+            let tensors = tensors(rows, &self.setting, &mut self.random, &self.setting.devices.training);
             let learning_rate = self.rate.step();
             let loss = self.update(tensors, learning_rate)?;
             self.step += 1;
@@ -345,12 +346,6 @@ fn optimiser(settings: &Optimiser) -> ModuleOptimizer {
         .init()
 }
 
-/// The device that trainings run on, with gradients.
-#[must_use]
-pub fn training_device() -> Device {
-    Device::flex().autodiff()
-}
-
 /// Loss of every event with parameters without gradients.
 ///
 /// # Errors
@@ -360,14 +355,13 @@ pub fn losses(
     events: &EventMatrix,
     setting: &Setting<'_>,
 ) -> Result<Vec<f32>, TrainError> {
-    let device = Device::flex();
     let mut random = ChaCha12Rng::seed_from_u64(setting.recipe.seed);
     random.set_stream(VALIDATION_STREAM);
     let mut losses = Vec::with_capacity(events.len());
     for first in (0..events.len()).step_by(VALIDATION_BATCH) {
         let last = events.len().min(first + VALIDATION_BATCH);
         let rows = (first..last).map(|event| events.row(event));
-        let batch = tensors(rows, setting, &mut random, &device);
+        let batch = tensors(rows, setting, &mut random, &setting.devices.plain);
         losses.extend(numbers(setting.task.losses(parameters, batch))?);
     }
     Ok(losses)

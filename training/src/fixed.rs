@@ -16,10 +16,11 @@ mod prune;
 pub mod search;
 
 use indicatif::ProgressBar;
-use trigsieve::event::{Feature, HardwareUnits};
+use trigsieve::event::{Encoding, Feature, HardwareUnits};
 use trigsieve_fixed::{CheckedProgram, Format};
 
 use crate::data::Split;
+use crate::device::Devices;
 use crate::family::{Objective, Task};
 use crate::fit::{Record, Setting, Start, fit};
 use crate::layout::Layout;
@@ -56,6 +57,8 @@ pub struct FixedModel {
     pub head: Head,
     /// Factor from the second half of the outputs to ln sigma^2, where the head looks at it.
     pub log_factor: f64,
+    /// ln sigma^2 is kept between this and minus this.
+    pub log_variance_limit: f64,
     /// The score's own numbers.
     pub score: FixedScore,
     /// Of every layer; `None`: as wide as needed.
@@ -105,9 +108,11 @@ pub struct Lowering<'a> {
     /// As trained, but from network inputs in powers of two; stack by stack.
     stacks: Vec<Network>,
     head: Head,
+    log_variance_limit: f64,
     features: &'a [Feature],
     /// Hardware integers.
     events: &'a Split,
+    devices: &'a Devices,
 }
 
 /// A training event to which formats are fitted.
@@ -121,24 +126,21 @@ struct Calibration<'e> {
 /// The door of a model with the recipe's units.
 ///
 /// # Errors
-/// [`TrainError::Units`] for an input without a unit, [`TrainError::Fixed`] as [`Door::new`].
-pub fn door(
-    preprocessing: &Preprocessing,
-    features: &[Feature],
-    settings: &Fixed,
-) -> Result<Door, TrainError> {
-    Door::new(preprocessing, units(features, settings)?)
+/// As [`units`] and [`Door::new`].
+pub fn door(preprocessing: &Preprocessing, split: &Split, settings: &Fixed) -> Result<Door, TrainError> {
+    Door::new(preprocessing, units(split, settings)?)
 }
 
 /// Size of a step of each input.
 ///
 /// # Errors
-/// [`TrainError::Units`] for an input without a unit; [`TrainError::Fixed`] for a wrong number of units, and for inputs that
+/// [`TrainError::Fixed`] for an encoding or a number of inputs without units, and for inputs that
 /// are one-hot types, which a program's score does not compare.
-pub fn units(features: &[Feature], settings: &Fixed) -> Result<Vec<f64>, TrainError> {
+pub fn units(split: &Split, settings: &Fixed) -> Result<Vec<f64>, TrainError> {
+    let features = &split.features;
     let typed = Layout::of(features).typed_objects().next().is_some();
     let units = match &settings.units {
-        Units::Cms => HardwareUnits::cms(features)?.steps(),
+        Units::Cms => cms_units(&split.encoding)?,
         Units::Steps(steps) => steps.clone(),
     };
     if typed {
@@ -153,6 +155,12 @@ pub fn units(features: &[Feature], settings: &Fixed) -> Result<Vec<f64>, TrainEr
     Ok(units)
 }
 
+fn cms_units(encoding: &str) -> Result<Vec<f64>, TrainError> {
+    let encoding = encoding.parse::<Encoding>();
+    let reason = "the encoding has no units of the CMS global trigger; give fixed.units a list".to_owned();
+    encoding.map(|encoding| HardwareUnits::cms(encoding).steps()).map_err(|_| TrainError::Fixed { reason })
+}
+
 impl<'a> Lowering<'a> {
     /// The network of a training, folded; `events` are hardware integers, as [`Door::count`] makes them.
     ///
@@ -163,6 +171,7 @@ impl<'a> Lowering<'a> {
         trained: &'a Trained,
         door: Door,
         events: &'a Split,
+        devices: &'a Devices,
     ) -> Result<Self, TrainError> {
         let single =
             (trained.tasks.as_slice(), trained.networks.as_slice(), trained.model.members.as_slice());
@@ -176,7 +185,8 @@ impl<'a> Lowering<'a> {
         let mut stacks = stacks.collect::<Result<Vec<_>, _>>()?;
         fold(&mut stacks, task.objective(), &door);
         let (head, features) = (member.head, events.features.as_slice());
-        Ok(Self { recipe, door, task, stacks, head, features, events })
+        let log_variance_limit = f64::from(member.log_variance_limit);
+        Ok(Self { recipe, door, task, stacks, head, log_variance_limit, features, events, devices })
     }
 
     /// Formats, fine-tuning where the recipe asks for it, and the program.
@@ -241,9 +251,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn start_parameters(&self, task: &Task) -> Result<Parameters, TrainError> {
-        let device = burn::tensor::Device::flex();
         let start = self.start();
-        Parameters::from_numbers(&task.shapes(), start.numbers, &device)
+        Parameters::from_numbers(&task.shapes(), start.numbers, &self.devices.plain)
             .ok_or_else(|| TrainError::Burn("the folded parameters do not fit the network".to_owned()))
     }
 
@@ -264,6 +273,7 @@ impl<'a> Lowering<'a> {
             task,
             preprocessing: self.door.preprocessing(),
             split: self.events,
+            devices: self.devices,
             member: FINE_TUNING_STREAM,
             start: Some(&start),
             progress,
@@ -302,6 +312,7 @@ impl<'a> Lowering<'a> {
             door: self.door.clone(),
             network,
             head: self.head,
+            log_variance_limit: self.log_variance_limit,
             log_factor: if matches!(self.task.objective(), Objective::DeepSvdd(_)) { 2.0 } else { 1.0 },
             score,
             accumulator: settings.accumulator,

@@ -14,6 +14,7 @@ mod card;
 pub mod checkpoint;
 pub mod combination;
 pub mod data;
+pub mod device;
 mod error;
 pub mod evaluation;
 pub mod family;
@@ -32,9 +33,9 @@ pub mod threshold;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Device;
 use indicatif::ProgressBar;
 use trigsieve::model::{Card, MemberCard, Precision};
+use trigsieve::score::Device;
 
 pub use bundle::Output;
 pub use checkpoint::Interval;
@@ -44,6 +45,7 @@ pub use recipe::RecipeFile;
 use bundle::Contents;
 use checkpoint::{Checkpoint, Checkpoints, Finished, Numbers};
 use data::{EventMatrix, Split};
+use device::Devices;
 use evaluation::EvaluationFiles;
 use family::{Objective, Task};
 use fit::{Fitted, Setting, fit};
@@ -81,6 +83,8 @@ pub struct Options<'a> {
     pub evaluation: Option<Evaluation>,
     /// Where the table of a search for bits goes, as CSV and, with the ending `.md`, as Markdown.
     pub bits_table: Option<&'a Path>,
+    /// Where to compute.
+    pub device: Device,
     /// Steps done.
     pub progress: &'a ProgressBar,
 }
@@ -105,7 +109,7 @@ pub fn train(file: &RecipeFile, options: &Options<'_>) -> Result<Outcome, TrainE
         (combination::build(file, settings, &split, options.data_folder)?, split.validation, 0.0)
     } else {
         if let Some(settings) = &recipe.fixed {
-            fixed::units(&split.features, settings)?;
+            fixed::units(&split, settings)?;
         }
         let trained = train_networks(file, &split, options)?;
         let mut contents = contents(file, &trained, &split)?;
@@ -149,7 +153,9 @@ pub fn train_networks(
     if options.resume && resume.is_none() {
         tracing::info!("{}: no checkpoint; starting anew", checkpoints.path().display());
     }
-    let mut networks = Networks { file, split, preprocessing: &preprocessing, tasks: &tasks, checkpoints };
+    let devices = Devices::new(options.device)?;
+    let mut networks =
+        Networks { file, split, preprocessing: &preprocessing, tasks: &tasks, devices, checkpoints };
     let networks = networks.fit(resume, options.progress)?;
     options.progress.finish_and_clear();
     let model = assemble(recipe, preprocessing, &tasks, &networks, split)?;
@@ -175,13 +181,14 @@ fn add_program(
     options: &Options<'_>,
 ) -> Result<EventMatrix, TrainError> {
     let model = &trained.model;
-    let door = fixed::door(&model.preprocessing, &split.features, settings)?;
+    let door = fixed::door(&model.preprocessing, &split, settings)?;
     let search = settings.search.as_ref();
     let samples =
         search.map(|search| Samples::load(search, options.data_folder, &split, model)).transpose()?;
     let validation = split.validation.clone();
     let events = split.counted(&door);
-    let lowering = Lowering::new(recipe, trained, door, &events)?;
+    let devices = Devices::new(options.device)?;
+    let lowering = Lowering::new(recipe, trained, door, &events, &devices)?;
     let settings = match (search, &samples) {
         (Some(search), Some(samples)) => {
             let findings = fixed::search::search(&lowering, settings, search, samples, options.progress)?;
@@ -216,6 +223,7 @@ struct Networks<'a> {
     split: &'a Split,
     preprocessing: &'a Preprocessing,
     tasks: &'a [Task],
+    devices: Devices,
     checkpoints: Checkpoints,
 }
 
@@ -236,6 +244,7 @@ impl Networks<'_> {
                 task,
                 preprocessing: self.preprocessing,
                 split: self.split,
+                devices: &self.devices,
                 member: index as u64,
                 start: None,
                 progress,
@@ -265,7 +274,7 @@ impl Networks<'_> {
     fn restore(&self, finished: &[Finished]) -> Result<Vec<Fitted>, TrainError> {
         let network = |(finished, task): (&Finished, &Task)| {
             let numbers = finished.parameters.unpack();
-            let parameters = Parameters::from_numbers(&task.shapes(), numbers, &Device::flex());
+            let parameters = Parameters::from_numbers(&task.shapes(), numbers, &self.devices.plain);
             let what = || TrainError::CheckpointContent { what: "finished network".to_owned() };
             let parameters = parameters.ok_or_else(what)?;
             Ok(Fitted { parameters, record: finished.record, events: 0, seconds: 0.0 })

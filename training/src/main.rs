@@ -9,6 +9,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use trigsieve::score::Device;
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Interval, Options, Outcome, Output, RecipeFile, train};
 
@@ -43,6 +44,9 @@ struct Arguments {
     /// Write the table of the recipe's search for bits (fixed.search) to this file as CSV, and beside it as Markdown (.md).
     #[arg(long, value_name = "FILE.csv")]
     bits_table: Option<PathBuf>,
+    /// Where to train: cpu, cuda or cuda:N. CUDA needs a build with the cargo feature of this name.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
     /// Say nothing but errors, and show no progress bar.
     #[arg(short, long)]
     quiet: bool,
@@ -79,6 +83,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         resume: arguments.resume,
         evaluation,
         bits_table: arguments.bits_table.as_deref(),
+        device: arguments.device,
         progress: &progress,
     };
     let outcome =

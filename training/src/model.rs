@@ -30,6 +30,8 @@ pub struct Member {
     pub network: Network,
     /// To a score.
     pub head: Head,
+    /// ln sigma^2 is kept between this and minus this, where the head looks at it.
+    pub log_variance_limit: f32,
     /// Factor of this score among those of the other members; 1 where there is one member.
     pub factor: f32,
 }
@@ -58,10 +60,10 @@ impl Head {
 
     /// The score of latent outputs; of a reconstruction, which needs the event, see
     /// [`Preprocessing::reconstruction_error`].
-    fn score(self, outputs: &[f32]) -> f32 {
+    fn score(self, outputs: &[f32], limit: f32) -> f32 {
         let (mu, log_variance) =
             outputs.split_at(if self.has_variance() { outputs.len() / 2 } else { outputs.len() });
-        let pairs = mu.iter().zip(log_variance);
+        let pairs = mu.iter().zip(log_variance.iter().map(|value| value.clamp(-limit, limit)));
         match self {
             Self::Reconstruction | Self::SquaredNorm => mu.iter().map(|mu| mu * mu).sum(),
             Self::Norm => mu.iter().map(|mu| mu * mu).sum::<f32>().sqrt(),
@@ -104,7 +106,7 @@ impl TrainedModel {
         let outputs = member.network.outputs(inputs);
         match member.head {
             Head::Reconstruction => self.preprocessing.reconstruction_error(row, &outputs),
-            head => head.score(&outputs),
+            head => head.score(&outputs, member.log_variance_limit),
         }
     }
 

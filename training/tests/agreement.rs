@@ -6,8 +6,9 @@ use std::path::Path;
 
 use common::{FAMILIES, K, Workbench, background};
 use trigsieve::model::{ModelBundle, Precision};
-use trigsieve::score::{Engine, ScorerSpec};
+use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve_train::data::EventMatrix;
+use trigsieve_train::device::Devices;
 use trigsieve_train::fit::{Setting, losses};
 
 /// Relative tolerance between engines: sums of some hundred single-precision terms in another order, after a
@@ -97,7 +98,9 @@ fn the_model_computes_the_trained_loss() {
             task: &trained.tasks[0],
             preprocessing: &trained.model.preprocessing,
             split: &split,
+            devices: &Devices::new(Device::Cpu).unwrap(),
             member: 0,
+            start: None,
             progress: &indicatif::ProgressBar::hidden(),
         };
         let losses = losses(&trained.networks[0].parameters, &split.validation, &setting).unwrap();

@@ -94,7 +94,6 @@ fn the_card_names_the_members() {
     assert_eq!(names, MEMBERS);
     let bundle = ModelBundle::open(&combined.folder.path().join("members/plain")).unwrap();
     assert_eq!(training.members[0].files, bundle.card().files);
-    // The score of a combination is an efficiency: its threshold for 1 in 10 that both rules agree on is near 1.
     assert!(!card.thresholds[&Precision::Float].is_empty());
     let first = card.files.clone();
     assert_eq!(combined.train().unwrap().card.files, first, "the same bits again");

@@ -77,6 +77,11 @@ fn values_out_of_range_name_their_key() {
         ("validation_fraction = 0.25", "validation_fraction = 0.0", "data.validation_fraction"),
         (AUTOENCODER, "[network]\nfamily = \"vae\"\nlatent = 0\n", "network.latent"),
         (AUTOENCODER, "[network]\nfamily = \"vae\"\nbeta = 1.5\n", "network.beta"),
+        (
+            AUTOENCODER,
+            "[network]\nfamily = \"vae\"\nlog_variance_limit = 0.0\n",
+            "network.log_variance_limit",
+        ),
         (AUTOENCODER, "[network]\nfamily = \"vae\"\ndecoder_hidden = [0]\n", "network.decoder_hidden"),
         (AUTOENCODER, "[network]\nfamily = \"deep_svdd\"\ntarget = nan\n", "network.target"),
         (
@@ -205,4 +210,12 @@ fn a_loss_that_explodes_stops_the_training() {
     late[900 * K] = 3e38;
     let validation = training_error(late);
     assert!(matches!(validation, TrainError::NonFiniteLoss { split: "validation", .. }), "{validation}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_the_build_has_not_is_refused() {
+    let error =
+        trigsieve_train::device::Devices::new(trigsieve::score::Device::Cuda(1)).unwrap_err().to_string();
+    assert!(error.contains("cuda:1") && error.contains("--device cpu"), "{error}");
 }

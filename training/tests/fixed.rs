@@ -15,12 +15,15 @@ use trigsieve_train::{TrainError, Trained};
 
 const FIXED: &str = "[fixed]\nqat_epochs = 2\nlearning_rate = 1e-3\ncalibration_events = 500\n";
 
-const VAE: &str = "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.1\nactivation = \"relu\"\n";
+const VAE: &str =
+    "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.1\nactivation = \"relu\"\n";
 const SVDD: &str = "[network]\nfamily = \"deep_svdd\"\nhidden = [8]\noutput_dimension = 4\ntarget = 2.0\nactivation = \"relu\"\n";
 
 /// Families, scores and preprocessings that differ in what is lowered.
 fn benches() -> Vec<(&'static str, Workbench)> {
-    let latent = |network: &str, score: &str| Workbench::new().family(&format!("{network}[score]\nname = \"{score}\"\n"));
+    let latent = |network: &str, score: &str| {
+        Workbench::new().family(&format!("{network}[score]\nname = \"{score}\"\n"))
+    };
     let with = |bench: Workbench, line: &str| bench.set("pt = \"linear\"", line);
     let cases = vec![
         ("autoencoder", Workbench::new()),
@@ -31,7 +34,10 @@ fn benches() -> Vec<(&'static str, Workbench)> {
         ("kl", latent(VAE, "kl")),
         ("decoded mean", latent(VAE, "mse")),
         ("svdd", Workbench::new().family(SVDD)),
-        ("svdd without biases", with(Workbench::new().family(&format!("{SVDD}bias = false\n")), "scaling = \"standardise\"")),
+        (
+            "svdd without biases",
+            with(Workbench::new().family(&format!("{SVDD}bias = false\n")), "scaling = \"standardise\""),
+        ),
         ("divergence", Workbench::new().family(&format!("{SVDD}loss = \"kl\"\n"))),
     ];
     cases.into_iter().map(|(name, bench)| (name, bench.append(FIXED))).collect()
@@ -41,7 +47,7 @@ fn lowered(bench: &Workbench) -> (FixedOutcome, Trained) {
     let recipe = bench.recipe().unwrap().recipe;
     let settings = recipe.fixed.clone().unwrap();
     let (trained, split) = bench.train_networks();
-    let door = fixed::door(&trained.model.preprocessing, &split.features, &settings).unwrap();
+    let door = fixed::door(&trained.model.preprocessing, &split, &settings).unwrap();
     let events = split.counted(&door);
     let devices = Devices::new(trigsieve::score::Device::Cpu).unwrap();
     let lowering = Lowering::new(&recipe, &trained, door, &events, &devices).unwrap();
@@ -51,7 +57,8 @@ fn lowered(bench: &Workbench) -> (FixedOutcome, Trained) {
 /// What the fine-tuned network writes for rows of counts, as burn computes it.
 fn tuned_outputs((task, parameters): &(Task, Parameters), outcome: &FixedOutcome, rows: &[f32]) -> Vec<f32> {
     let mut inputs = Vec::new();
-    rows.chunks_exact(K).for_each(|row| outcome.model.door.preprocessing().extend_network_inputs(row, &mut inputs));
+    rows.chunks_exact(K)
+        .for_each(|row| outcome.model.door.preprocessing().extend_network_inputs(row, &mut inputs));
     let events = rows.len() / K;
     let inputs = Tensor::<2>::from_data(TensorData::new(inputs, [events, K]), &BurnDevice::flex());
     let formats = task.formats();
@@ -98,7 +105,10 @@ fn the_program_computes_the_fine_tuned_network_bit_for_bit() {
 fn scores_are_those_of_the_float_model_but_for_rounding() {
     for (name, bench) in benches() {
         // Without fine-tuning, which would move the weights.
-        let bench = bench.set("qat_epochs = 2", "qat_epochs = 0\nweights = 16\nactivations = 16\ninput = \"ap_fixed<16,5>\"\noutput = 20");
+        let bench = bench.set(
+            "qat_epochs = 2",
+            "qat_epochs = 0\nweights = 16\nactivations = 16\ninput = \"ap_fixed<16,5>\"\noutput = 20",
+        );
         let bench = bench.set("[fixed]", "[fixed]\nterm = \"ap_fixed<20,8>\"\nerror = \"ap_fixed<20,8>\"");
         let (outcome, trained) = lowered(&bench);
         let factor = match (&outcome.model.score, name) {
@@ -169,9 +179,15 @@ fn the_bundle_has_the_program_with_its_thresholds_and_metrics() {
     let auc = |precision| card.metrics[&precision].signals[0].auc;
     let difference = auc(Precision::Fixed) - auc(Precision::Float);
     assert!(difference.abs() < 0.05, "{difference}");
-    assert!(card.score.formula.contains("fixed.json: 2^") && card.preprocessing.contains("dead inputs: met_eta"));
+    assert!(
+        card.score.formula.contains("fixed.json: 2^") && card.preprocessing.contains("dead inputs: met_eta")
+    );
     bench.train().unwrap();
-    assert_eq!(first, std::fs::read(bench.bundle().join("fixed.json")).unwrap(), "the same recipe, other bits");
+    assert_eq!(
+        first,
+        std::fs::read(bench.bundle().join("fixed.json")).unwrap(),
+        "the same recipe, other bits"
+    );
 }
 
 #[test]
@@ -206,7 +222,7 @@ fn the_search_takes_the_fewest_bits_that_lose_little() {
     let signal: Vec<f32> = background(300, 8).iter().map(|value| 2.0 * value).collect();
     write_table(&bench.folder.path().join("signal.arrow"), signal);
     let table = bench.folder.path().join("bits.csv");
-    bench.train_with_bits_table(Some(&table)).unwrap();
+    bench.train_with_bits_table(&table).unwrap();
     let text = std::fs::read_to_string(&table).unwrap();
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 5, "a header, the float model, three choices: {text}");
@@ -216,9 +232,20 @@ fn the_search_takes_the_fewest_bits_that_lose_little() {
     assert!(chosen[0][3].parse::<f64>().unwrap() <= 0.3);
     assert!(std::fs::read_to_string(table.with_extension("md")).unwrap().starts_with('|'));
     let bundle = ModelBundle::open(&bench.bundle()).unwrap();
-    let widths: Vec<u32> = bundle.program().unwrap().program().operations.iter().filter_map(|operation| {
-        if let Kind::Dense { weight_format, .. } = &operation.kind { Some(weight_format.width) } else { None }
-    }).collect();
+    let widths: Vec<u32> = bundle
+        .program()
+        .unwrap()
+        .program()
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            if let Kind::Dense { weight_format, .. } = &operation.kind {
+                Some(weight_format.width)
+            } else {
+                None
+            }
+        })
+        .collect();
     assert!(widths.iter().all(|width| width.to_string() == chosen[0][0]), "{widths:?}");
 }
 
@@ -252,7 +279,11 @@ fn a_given_accumulator_that_is_wide_enough_is_taken() {
     let bench = Workbench::new().append("[fixed]\nqat_epochs = 0\naccumulator = \"ap_fixed<40,16>\"\n");
     let (outcome, _) = lowered(&bench);
     let accumulators = outcome.program.operations.iter().filter_map(|operation| {
-        if let Kind::Dense { accumulator, .. } = &operation.kind { Some(accumulator.to_string()) } else { None }
+        if let Kind::Dense { accumulator, .. } = &operation.kind {
+            Some(accumulator.to_string())
+        } else {
+            None
+        }
     });
     assert!(accumulators.eq(["ap_fixed<40,16>"; 4]));
     assert!(matches!(bench.recipe(), Ok(_)) && !matches!(bench.train(), Err(TrainError::Fixed { .. })));

@@ -11,7 +11,7 @@ use common::{FAMILIES, Workbench, background};
 use trigsieve::model::sha256_of_file;
 
 /// 1500 training events in batches of 64: 23 steps an epoch. A checkpoint every 5 steps lies in the middle of one.
-const EPOCHS: usize = 400;
+const EPOCHS: usize = 200;
 
 fn trainer(bench: &Workbench, bundle: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trigsieve-train"));

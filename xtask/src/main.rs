@@ -1,4 +1,4 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|firmware|setup`. Each sets up what it needs.
 
 mod demo;
 mod shell;
@@ -14,6 +14,8 @@ usage: cargo xtask TASK
   test    set up everything, and run all tests
   check   format, clippy, tests of the engine, documentation
   bench   compare the engine with its peers, interleaved, in one run
+  firmware EVENTS [PROJECT...]
+          compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
   setup   the virtual environment with the pinned ONNX Runtime only";
 
 fn main() -> Result<()> {
@@ -23,6 +25,7 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("check") => check(),
         Some("bench") => bench(),
+        Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");
@@ -61,5 +64,21 @@ fn bench() -> Result<()> {
     cargo(&["build", "--release", "--bench", "bare_ort"]).run()?;
     demo::prepare()?;
     let python: Step = venv::python(&["benches/against_python.py"]);
-    python.run()
+    python.run()?;
+    cargo(&["bench", "--bench", "fixed_chain"]).run()
+}
+
+/// The suite of hls4ml projects, and projects as published, on more events than the tests have time for.
+fn firmware(arguments: &[String]) -> Result<()> {
+    let Some((events, projects)) = arguments.split_first() else { bail!("how many events?\n{HELP}") };
+    venv::hls4ml()?;
+    let suite = ["test", "--release", "--package", "trigsieve-hls", "--test", "headers", "--", "--nocapture"];
+    cargo(&suite).env("TRIGSIEVE_HLS_EVENTS", events).run()?;
+    if projects.is_empty() {
+        return Ok(());
+    }
+    let published =
+        ["run", "--release", "--package", "trigsieve-hls", "--example", "against_cpp", "--", events];
+    let projects: Vec<&str> = projects.iter().map(String::as_str).collect();
+    cargo(&published).args(&projects).run()
 }

@@ -37,7 +37,7 @@ impl<'s, 'p> Config<'s, 'p> {
 
     /// A configuration that this one names (`mult_config`); itself where it names none.
     pub fn part(&self, field: &str) -> Result<Self> {
-        match self.names.alias(field, self.at)? {
+        match self.names.own_alias(field, self.at)? {
             Some(alias) => Self::of(&alias.meaning, self.names, self.at),
             None => Ok(*self),
         }
@@ -45,7 +45,7 @@ impl<'s, 'p> Config<'s, 'p> {
 
     /// A whole number; None where the struct does not have it.
     pub fn optional(&self, field: &str) -> Result<Option<i64>> {
-        let Some(variable) = self.names.variable(field) else { return Ok(None) };
+        let Some(variable) = self.names.own_variable(field) else { return Ok(None) };
         let value = variable.value.as_deref().unwrap_or_default();
         self.names.number(value).map(Some).map_err(|trouble| placed(trouble, variable.at))
     }
@@ -62,14 +62,14 @@ impl<'s, 'p> Config<'s, 'p> {
     }
 
     pub fn count_or(&self, field: &str, default: usize) -> Result<usize> {
-        match self.names.variable(field) {
+        match self.names.own_variable(field) {
             Some(_) => self.count(field),
             None => Ok(default),
         }
     }
 
     pub fn format(&self, field: &str) -> Result<Format> {
-        match self.names.alias(field, self.at)? {
+        match self.names.own_alias(field, self.at)? {
             Some(alias) => types::format(&alias.meaning, &self.names, self.at),
             None => Err(Trouble::at(self.at, format!("{} has no `{field}`", self.name))),
         }
@@ -77,11 +77,11 @@ impl<'s, 'p> Config<'s, 'p> {
 
     /// The last word of a field's value or type: `nnet::latency` is `latency`.
     fn word(&self, field: &str) -> Result<Option<&'p str>> {
-        let value = self.names.variable(field).and_then(|variable| variable.value.as_deref());
+        let value = self.names.own_variable(field).and_then(|variable| variable.value.as_deref());
         if let Some(value) = value {
             return Ok(value.last().map(|token| token.text));
         }
-        let alias = self.names.alias(field, self.at)?;
+        let alias = self.names.own_alias(field, self.at)?;
         let before_arguments = |alias: &'s crate::scope::Alias<'p>| {
             alias.meaning.iter().take_while(|token| !token.is("<")).last()
         };
@@ -122,7 +122,7 @@ impl<'s, 'p> Config<'s, 'p> {
 
     /// A constant in a format: its tokens, from inside the struct or from its definition outside.
     pub fn constant(&self, field: &str) -> Option<(&'s [Token<'p>], &'s [Token<'p>], At)> {
-        let variable = self.names.variable(field)?;
+        let variable = self.names.own_variable(field)?;
         Some((&variable.kind, variable.value.as_deref().unwrap_or_default(), variable.at))
     }
 

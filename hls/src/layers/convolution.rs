@@ -178,8 +178,11 @@ fn dense_at(
     let rows = window
         .iter()
         .flat_map(|(place, _)| &whole.weights[place * whole.outputs..(place + 1) * whole.outputs]);
-    let place_of = |wanted: u32| window.iter().position(|(place, _)| *place == wanted as usize);
-    let order = order.iter().filter_map(|wanted| place_of(*wanted)).map(|place| place as u32).collect();
+    let mut inside = vec![None; order.len()];
+    for (index, (place, _)) in window.iter().enumerate() {
+        inside[*place] = Some(index as u32);
+    }
+    let order = order.iter().filter_map(|place| inside[*place as usize]).collect();
     let matrix = Matrix { weights: rows.copied().collect(), order: Order::Plain, ..*whole };
     dense(matrix, biases.clone(), accumulator, Order::Common(order))
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use trigsieve_fixed::{Format, Kind};
 
 use super::Layers;
+use super::dense::size;
 use crate::error::{At, Result, Trouble};
 use crate::network::Call;
 use crate::scope::{Function, Names, variable};
@@ -106,6 +107,7 @@ impl<'p> Layers<'_, 'p> {
         self.check_len(call, "the output", step.target.len, names.length(output)?)?;
         let format = self.builder.tensor(step.source).format;
         let inputs = self.len(step.source);
+        size(inputs, step.target.len, call.at)?;
         let mut symbols = Symbols { names, input: format, inputs, input_name, variables: BTreeMap::new() };
         let outputs = symbols.run(function, output_name, step.target.len)?;
         let kind = matrix(&outputs, inputs, format)

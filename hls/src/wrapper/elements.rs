@@ -328,10 +328,13 @@ fn last_operator(words: &[Token<'_>], operators: &[char]) -> Option<(usize, char
         match token.text {
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            ">" if depth == 0 && operators == ['>'] && index > 1 => {
-                if token.glued && words[index - 1].is(">") {
-                    found = Some((index, '>'));
-                }
+            ">" if depth == 0
+                && operators == ['>']
+                && index > 1
+                && token.glued
+                && words[index - 1].is(">") =>
+            {
+                found = Some((index, '>'));
             }
             text if depth == 0 && index > 0 && text.len() == 1 && operators != ['>'] => {
                 if let Some(operator) = operators.iter().find(|operator| text.starts_with(**operator)) {

@@ -11,13 +11,17 @@ pub fn drivers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpp")
 }
 
-/// The Python environment with the pinned hls4ml; made where it is missing.
+/// The Python with the pinned hls4ml: the one that `TRIGSIEVE_HLS_PYTHON` names, or else that of the environment
+/// `.venv-hls4ml` in the root of the repository, which is made where it is missing.
 pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(environment).clone()
 }
 
 fn environment() -> PathBuf {
+    if let Some(python) = std::env::var_os("TRIGSIEVE_HLS_PYTHON") {
+        return python.into();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let environment = root.join(".venv-hls4ml");
     let python = environment.join("bin/python");

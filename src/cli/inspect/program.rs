@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use trigsieve::model::ModelBundle;
-use trigsieve_fixed::{CheckedProgram, Format, Kind, Operation, Tensor};
+use trigsieve_fixed::{CheckedProgram, Format, Kind, Operation, Ranges, Tensor};
 
-use crate::cli::text::numbers;
+use crate::cli::text::{facts, numbers};
 
 /// The report, in the form of its JSON.
 #[derive(Serialize)]
@@ -17,6 +17,8 @@ pub struct ProgramReport {
     multiplications: usize,
     nonzero_weights: usize,
     weights: usize,
+    /// Where a format can overflow, by interval arithmetic over everything that the door lets in.
+    overflows: Vec<String>,
     error: Option<String>,
 }
 
@@ -34,6 +36,10 @@ struct LayerReport {
     output: TensorReport,
     weight_format: Option<String>,
     accumulator: Option<String>,
+    /// Least and greatest number that the output can take.
+    range: [f64; 2],
+    /// Whether it is proven that no accumulator loses a bit, saturates or wraps.
+    accumulates_exactly: bool,
     multiplications: usize,
     nonzero_weights: usize,
     weights: usize,
@@ -55,7 +61,8 @@ impl ProgramReport {
     }
 
     fn of_program(program: &CheckedProgram) -> Self {
-        let layer = |(index, operation)| LayerReport::of(program, index, operation);
+        let ranges = Ranges::of(program);
+        let layer = |(index, operation)| LayerReport::of(program, &ranges, index, operation);
         let layers: Vec<LayerReport> = program.operations.iter().enumerate().map(layer).collect();
         Self {
             name: program.name.clone(),
@@ -65,6 +72,7 @@ impl ProgramReport {
             nonzero_weights: layers.iter().map(|layer| layer.nonzero_weights).sum(),
             weights: layers.iter().map(|layer| layer.weights).sum(),
             layers,
+            overflows: ranges.findings().iter().map(ToString::to_string).collect(),
             error: None,
         }
     }
@@ -78,6 +86,7 @@ impl ProgramReport {
             multiplications: 0,
             nonzero_weights: 0,
             weights: 0,
+            overflows: Vec::new(),
             error: Some(error),
         }
     }
@@ -107,10 +116,30 @@ impl ProgramReport {
         )
     }
 
-    /// The layers.
+    /// The layers, and what can overflow.
     pub fn table(&self) -> String {
-        let header =
-            ["layer", "operation", "output", "format", "weights", "accumulator", "not zero", "products"];
+        let layers = self.layer_table();
+        let overflows = match self.overflows.as_slice() {
+            [] => "no format can overflow, whatever comes in".to_owned(),
+            overflows => overflows.join("\n"),
+        };
+        format!("{layers}\n\n{}", facts([("overflow", overflows)]))
+    }
+
+    fn layer_table(&self) -> String {
+        let header = [
+            "layer",
+            "operation",
+            "output",
+            "format",
+            "weights",
+            "accumulator",
+            "output from",
+            "to",
+            "exact",
+            "not zero",
+            "products",
+        ];
         numbers(&header, 6, self.layers.iter().map(LayerReport::row))
     }
 }
@@ -126,7 +155,7 @@ impl TensorReport {
 }
 
 impl LayerReport {
-    fn of(program: &CheckedProgram, index: usize, operation: &Operation) -> Self {
+    fn of(program: &CheckedProgram, ranges: &Ranges, index: usize, operation: &Operation) -> Self {
         let constants = Constants::of(&operation.kind);
         let text = |format: Option<Format>| format.map(|format| format.to_string());
         Self {
@@ -135,6 +164,8 @@ impl LayerReport {
             output: TensorReport::of(&operation.output),
             weight_format: text(constants.format),
             accumulator: text(constants.accumulator),
+            range: range(ranges, index, operation),
+            accumulates_exactly: ranges.exact(index),
             multiplications: multiplications(program, index, operation),
             nonzero_weights: constants.weights.iter().filter(|weight| **weight != 0).count(),
             weights: constants.weights.len(),
@@ -150,6 +181,9 @@ impl LayerReport {
             self.output.format.clone(),
             or_dash(&self.weight_format),
             or_dash(&self.accumulator),
+            self.range[0].to_string(),
+            self.range[1].to_string(),
+            if self.accumulates_exactly { "yes" } else { "no" }.to_owned(),
             format!("{}/{}", self.nonzero_weights, self.weights),
             self.multiplications.to_string(),
         ]
@@ -169,6 +203,14 @@ impl<'a> Constants<'a> {
         };
         Self { weights, format, accumulator }
     }
+}
+
+/// What the elements of an operation's output can be.
+fn range(ranges: &Ranges, index: usize, operation: &Operation) -> [f64; 2] {
+    let elements = ranges.tensor(index + 1);
+    let least = elements.iter().map(|element| element.least).min();
+    let most = elements.iter().map(|element| element.most).max();
+    [least, most].map(|raw| operation.output.format.to_f64(raw.unwrap_or(0)))
 }
 
 /// Products that an event costs.

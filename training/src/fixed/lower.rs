@@ -187,8 +187,7 @@ impl<'a> Builder<'a> {
     /// sum mu^2 / sigma^2.
     fn relative_squared_norm(&mut self, outputs: &Written) -> Written {
         let (mu, log) = self.halves(outputs);
-        let factor = self.model.log_factor;
-        let inverse = self.table(&log, "inverse_variance", |log| (-factor * log).exp());
+        let inverse = self.table(&log, "inverse_variance", |log| (-log).exp());
         let squares = self.squares(&mu);
         let bits = squares.format.width + inverse.format.width;
         let format = Format::unsigned(bits, squares.format.integer + inverse.format.integer);
@@ -199,8 +198,7 @@ impl<'a> Builder<'a> {
     /// Twice the divergence, sum (mu^2 + sigma^2 - 1 - ln sigma^2).
     fn divergence(&mut self, outputs: &Written) -> Written {
         let (mu, log) = self.halves(outputs);
-        let factor = self.model.log_factor;
-        let spread = self.table(&log, "variance_terms", |log| (factor * log).exp() - 1.0 - factor * log);
+        let spread = self.table(&log, "variance_terms", |log| log.exp() - 1.0 - log);
         let squares = self.sum_of_squares(&mu, "squared_radius");
         let spread = self.sum(&spread, "variance_term");
         self.join(Kind::Add {}, &squares, &spread, "score")
@@ -211,15 +209,17 @@ impl<'a> Builder<'a> {
         self.write(Kind::Multiply {}, &[values, values], "squares", (values.length, format))
     }
 
-    /// A function of ln sigma^2, tabulated at the middle of each interval.
+    /// A function of ln sigma^2 of what the network has in its place, tabulated at the middle of each interval.
     fn table(&mut self, log: &Written, name: &str, function: impl Fn(f64) -> f64) -> Written {
         let (entries, range) = TABLE;
         let offset = (entries / 2) as i32;
+        let (factor, limit) = (self.model.log_factor, self.model.log_variance_limit);
         let entry = |index: usize| {
             let steps = f64::from(index as i32 - offset);
             // The quotient is cut towards zero, so that the entry of 0 is that of both neighbours.
             let middle = steps + 0.5 * steps.partial_cmp(&0.0).map_or(0.0, |order| f64::from(order as i8));
-            let value = function(middle * f64::from(range) / entries as f64);
+            let log = factor * middle * f64::from(range) / entries as f64;
+            let value = function(log.clamp(-limit, limit));
             saturating(VARIANCE).assign_f64(value) as i64
         };
         let table = (0..entries).map(entry).collect();
@@ -229,7 +229,7 @@ impl<'a> Builder<'a> {
 
     /// The largest of weighted sums of squared errors of present objects.
     fn reconstruction_score(&mut self, counts: &Written, reconstruction: &Written) -> Written {
-        let FixedScore::Reconstruction { roots, target, error, term } = &self.model.score else {
+        let FixedScore::Reconstruction { roots, target, error, term, .. } = &self.model.score else {
             return reconstruction.clone();
         };
         let k = counts.length;

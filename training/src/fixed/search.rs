@@ -1,15 +1,15 @@
 //! The least bits that keep the efficiency at a working point.
 
 use std::path::Path;
-use std::thread;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use trigsieve::durable::write_atomically;
 use trigsieve::event::EventTable;
+use trigsieve::score::ScoreError;
 use trigsieve::statistics::{Scores, auc};
-use trigsieve_fixed::{CheckedProgram, Interpreter};
+use trigsieve_fixed::{CheckedProgram, Engine};
 
 use super::network::FixedNetwork;
 use super::{Lowering, with_bits};
@@ -111,9 +111,10 @@ impl Samples {
         Ok(Self { background, signals, float })
     }
 
-    fn scored(&self, program: &CheckedProgram) -> Scored {
-        let signals = self.signals.iter().map(|(_, events)| Scores::new(&scores(program, events)));
-        Scored { background: scores(program, &self.background), signals: signals.collect() }
+    fn scored(&self, program: &CheckedProgram) -> Result<Scored, TrainError> {
+        let signals = self.signals.iter().map(|(_, events)| Ok(Scores::new(&scores(program, events)?)));
+        let signals = signals.collect::<Result<Vec<_>, TrainError>>()?;
+        Ok(Scored { background: scores(program, &self.background)?, signals })
     }
 }
 
@@ -123,24 +124,15 @@ fn events(path: &Path, split: &Split) -> Result<EventMatrix, TrainError> {
     data::read(&table, &split.features)
 }
 
-/// Scores of physical events, on all cores.
-#[must_use]
-pub fn scores(program: &CheckedProgram, events: &EventMatrix) -> Vec<f32> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = events.len().div_ceil(threads).max(1);
+/// Scores of physical events.
+///
+/// # Errors
+/// [`TrainError::Score`] when the processor cannot run any kernel.
+pub fn scores(program: &CheckedProgram, events: &EventMatrix) -> Result<Vec<f32>, TrainError> {
+    let mut engine = Engine::new(program, None).map_err(ScoreError::from)?;
     let mut scores = vec![0.0; events.len()];
-    thread::scope(|scope| {
-        for (part, scores) in scores.chunks_mut(share).enumerate() {
-            scope.spawn(move || {
-                let mut interpreter = Interpreter::new(program);
-                for (event, score) in scores.iter_mut().enumerate() {
-                    let raw = interpreter.run_f32(events.row(part * share + event));
-                    *score = interpreter.score_value(raw);
-                }
-            });
-        }
-    });
-    scores
+    engine.score_f32(events.values(), &mut scores);
+    Ok(scores)
 }
 
 /// Tries every pair of bits without fine-tuning.
@@ -160,7 +152,7 @@ pub fn search(
         for &activations in &search.activations {
             let settings = Fixed { qat_epochs: 0, ..with_bits(settings, weights, activations) };
             let outcome = lowering.run(&settings, progress)?;
-            let scored = samples.scored(&outcome.program);
+            let scored = samples.scored(&outcome.program)?;
             let cost = bit_operations(&outcome.model.network);
             let point = point((weights, activations), cost, &scored, &samples.float, search);
             progress.suspend(|| {

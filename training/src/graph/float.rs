@@ -55,6 +55,7 @@ fn member_score(
             let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
             let columns = last.columns(half..2 * half);
             let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+            let log_variance = graph.limited(&log_variance, member.log_variance_limit)?;
             graph.latent_score(head, &mu, Some(&log_variance), name)
         }
         head => {

@@ -13,6 +13,13 @@ pub struct Truth {
 }
 
 impl ScoreGraph<'_> {
+    /// ln sigma^2 within the limits of the training.
+    pub fn limited(&mut self, log_variance: &Value, limit: f32) -> Result<Value, Error> {
+        let least = self.constant("least_log_variance", &[], TensorData::F32(vec![-limit]))?;
+        let greatest = self.constant("greatest_log_variance", &[], TensorData::F32(vec![limit]))?;
+        self.node("Clip", &[log_variance, &least, &greatest], "limited_log_variance")
+    }
+
     /// The score of latent outputs, mu and, where the head looks at it, ln sigma^2.
     pub fn latent_score(
         &mut self,

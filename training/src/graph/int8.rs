@@ -54,6 +54,8 @@ fn member_score(
         let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
         let columns = last.columns(half..2 * half);
         let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+        let limit = graph.model.members[member].log_variance_limit;
+        let log_variance = graph.limited(&log_variance, limit)?;
         return graph.latent_score(head, &mu, Some(&log_variance), name);
     }
     let outputs = dense(graph, last, &index, &values, graph.output_name(head))?;

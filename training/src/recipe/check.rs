@@ -127,12 +127,19 @@ impl Checker<'_> {
         self.body(&vae.body)?;
         self.widths("network.decoder_hidden", &vae.decoder_hidden)?;
         self.widths("network.latent", &[vae.latent])?;
+        self.log_variance_limit(vae.log_variance_limit)?;
         self.require("network.beta", vae.beta, "0 to 1", (0.0..=1.0).contains(&vae.beta))
+    }
+
+    fn log_variance_limit(&self, limit: f64) -> Result<(), TrainError> {
+        let valid = limit > 0.0 && limit <= 50.0;
+        self.require("network.log_variance_limit", limit, "above 0 and at most 50", valid)
     }
 
     fn svdd(&self, svdd: &Svdd) -> Result<(), TrainError> {
         self.body(&svdd.body)?;
         self.widths("network.output_dimension", &[svdd.output_dimension])?;
+        self.log_variance_limit(svdd.log_variance_limit)?;
         self.require("network.target", svdd.target, "a finite number", svdd.target.is_finite())
     }
 

@@ -40,6 +40,9 @@ pub struct Vae {
     pub latent: usize,
     /// Weight of the divergence in the loss (1 - beta) MSE + beta KL.
     pub beta: f64,
+    /// ln sigma^2 is kept between this and minus this, in the loss and in scores: an event far from all others
+    /// would otherwise overflow its exponential, and be all that the loss sees.
+    pub log_variance_limit: f64,
 }
 
 /// Hyperparameters of a Deep SVDD network.
@@ -56,6 +59,8 @@ pub struct Svdd {
     pub bias: bool,
     /// The loss.
     pub loss: SvddLoss,
+    /// As that of [`Vae`], for the loss [`SvddLoss::Kl`].
+    pub log_variance_limit: f64,
 }
 
 /// Loss of a Deep SVDD network.

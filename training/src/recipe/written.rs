@@ -75,6 +75,7 @@ pub enum Network {
         activation: Option<Activation>,
         latent: Option<usize>,
         beta: Option<f64>,
+        log_variance_limit: Option<f64>,
     },
     DeepSvdd {
         hidden: Option<Vec<usize>>,
@@ -84,6 +85,7 @@ pub enum Network {
         bias: Option<bool>,
         #[serde(default)]
         loss: SvddLoss,
+        log_variance_limit: Option<f64>,
     },
     DeepSvddEnsemble {
         hidden: Option<Vec<usize>>,
@@ -93,6 +95,7 @@ pub enum Network {
         bias: Option<bool>,
         #[serde(default)]
         loss: SvddLoss,
+        log_variance_limit: Option<f64>,
         #[serde(default)]
         rule: EnsembleRule,
     },
@@ -137,6 +140,9 @@ const VAE: Defaults = Defaults {
 
 /// Section 4.9.
 const DEEP_SVDD: Defaults = Defaults { batch: 10_000, ..VAE };
+
+/// sigma^2 from 5e-5 to 2e4: far wider than any latent variable that is of use.
+const LOG_VARIANCE_LIMIT: f64 = 10.0;
 
 /// Targets C of the paper's scan, all of them in its reduced ensemble.
 const TARGETS: [f32; 7] = [0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 25.0];
@@ -196,23 +202,44 @@ impl Network {
         };
         match self {
             Self::Autoencoder { hidden, activation } => super::Network::Autoencoder(body(hidden, activation)),
-            Self::Vae { hidden, decoder_hidden, activation, latent, beta } => {
+            Self::Vae { hidden, decoder_hidden, activation, latent, beta, log_variance_limit } => {
                 let body = body(hidden, activation);
                 let mirrored = || body.hidden.iter().rev().copied().collect();
                 let decoder_hidden = decoder_hidden.unwrap_or_else(mirrored);
-                let (latent, beta) = (latent.unwrap_or(13), beta.unwrap_or(1e-3));
-                super::Network::Vae(Vae { body, decoder_hidden, latent, beta })
-            }
-            Self::DeepSvdd { hidden, activation, output_dimension, target, bias, loss } => {
-                super::Network::DeepSvdd(Svdd {
-                    body: body(hidden, activation),
-                    output_dimension: output_dimension.unwrap_or(21),
-                    target: target.unwrap_or(1.0),
-                    bias: bias.unwrap_or(true),
-                    loss,
+                super::Network::Vae(Vae {
+                    body,
+                    decoder_hidden,
+                    latent: latent.unwrap_or(13),
+                    beta: beta.unwrap_or(1e-3),
+                    log_variance_limit: log_variance_limit.unwrap_or(LOG_VARIANCE_LIMIT),
                 })
             }
-            Self::DeepSvddEnsemble { hidden, activation, output_dimensions, targets, bias, loss, rule } => {
+            Self::DeepSvdd {
+                hidden,
+                activation,
+                output_dimension,
+                target,
+                bias,
+                loss,
+                log_variance_limit,
+            } => super::Network::DeepSvdd(Svdd {
+                body: body(hidden, activation),
+                output_dimension: output_dimension.unwrap_or(21),
+                target: target.unwrap_or(1.0),
+                bias: bias.unwrap_or(true),
+                loss,
+                log_variance_limit: log_variance_limit.unwrap_or(LOG_VARIANCE_LIMIT),
+            }),
+            Self::DeepSvddEnsemble {
+                hidden,
+                activation,
+                output_dimensions,
+                targets,
+                bias,
+                loss,
+                log_variance_limit,
+                rule,
+            } => {
                 let body = body(hidden, activation);
                 let targets = targets.unwrap_or_else(|| TARGETS.to_vec());
                 let member = |output_dimension, target| Svdd {
@@ -221,6 +248,7 @@ impl Network {
                     target,
                     bias: bias.unwrap_or(true),
                     loss,
+                    log_variance_limit: log_variance_limit.unwrap_or(LOG_VARIANCE_LIMIT),
                 };
                 let dimensions = output_dimensions.unwrap_or_else(|| vec![21]);
                 let pairs = dimensions.iter().flat_map(|&d| targets.iter().map(move |&target| (d, target)));

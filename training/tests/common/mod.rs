@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use trigsieve::event::{Encoding, EventSchema, EventWriter};
+use trigsieve::score::Device;
 use trigsieve_train::data::{self, Split};
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Options, Outcome, Output, RecipeFile, TrainError, Trained, train, train_networks};
@@ -162,6 +163,12 @@ impl Workbench {
         self.set(AUTOENCODER, network)
     }
 
+    /// Further tables at the end of the recipe.
+    pub fn append(mut self, tables: &str) -> Self {
+        self.recipe += tables;
+        self
+    }
+
     pub fn recipe(&self) -> Result<RecipeFile, TrainError> {
         RecipeFile::parse(&self.recipe, Path::new("tiny.toml"))
     }
@@ -195,6 +202,14 @@ impl Workbench {
         })
     }
 
+    /// As [`Workbench::train`], with the table of a search for bits.
+    pub fn train_with_bits_table(&self, table: &Path) -> Result<Outcome, TrainError> {
+        let recipe = self.recipe()?;
+        self.with_options(&self.bundle(), |options| {
+            train(&recipe, &Options { bits_table: Some(table), evaluation: None, ..*options })
+        })
+    }
+
     /// The networks, without a bundle, and the events.
     pub fn train_networks(&self) -> (Trained, Split) {
         let recipe = self.recipe().unwrap();
@@ -215,6 +230,8 @@ impl Workbench {
             checkpoint_every: None,
             resume: false,
             evaluation: None,
+            bits_table: None,
+            device: Device::Cpu,
             progress: &indicatif::ProgressBar::hidden(),
         })
     }

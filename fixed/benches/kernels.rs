@@ -1,0 +1,165 @@
+//! Throughput of the engine on a network of the shape of CMS's deployed anomaly trigger, by instruction set.
+//!
+//! Prints, for rows of hardware integers from memory and from the cache, events a second and the share of the peak: the
+//! time that the network's multiply-accumulates would take at the rate of the instruction set's dot products, bytes for
+//! the first layer where the CPU has them, 16-bit numbers else. Everything is timed in turns of windows of about a
+//! millisecond, shorter than what the scheduler gives to other work, and shown twice: the medians, and the ninth deciles,
+//! which on a busy machine say what the code takes. The scores are checked before anything is timed. An argument is the
+//! number of turns.
+
+use std::time::Instant;
+
+use trigsieve_fixed::testing::deployed;
+use trigsieve_fixed::{CheckedProgram, Engine, Interpreter, Kind, Simd, engine::Peak};
+
+const EVENTS: usize = 1 << 20;
+const CACHED: usize = 1 << 10;
+const CHECKED: usize = 20_000;
+/// Seconds of a window, roughly.
+const WINDOW: f64 = 1e-3;
+
+fn main() {
+    let turns = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(200);
+    let program = deployed(1);
+    let mut rng = fastrand::Rng::with_seed(2);
+    let rows: Vec<i16> = (0..EVENTS * program.k()).map(|_| rng.i16(-600..600)).collect();
+    let mut scores = vec![0.0; EVENTS];
+    let mut subjects: Vec<Subject> = Simd::available().map(|simd| Subject::new(&program, simd)).collect();
+    for subject in &mut subjects {
+        check(&program, &mut subject.engine, &rows, &mut scores);
+    }
+    println!("{CHECKED} events checked against the interpreter");
+    println!("{}", subjects.last().expect("a subject").engine.describe());
+    for _ in 0..turns {
+        subjects.iter_mut().for_each(|subject| subject.turn(&rows, &mut scores));
+    }
+    for subject in &mut subjects {
+        let block = subject.engine.block();
+        println!("\n{}, from the cache, nanoseconds an event by step:", subject.engine.simd());
+        for (step, seconds) in subject.engine.time_steps(&rows[..block * program.k()], 25) {
+            println!("{:8.2}  {step}", seconds * 1e9 / block as f64);
+        }
+    }
+    let layers = layers(&program);
+    for (name, quantile) in [("medians", 0.5), ("ninth deciles", 0.9), ("best", 1.0)] {
+        print(name, quantile, &layers, &mut subjects);
+    }
+}
+
+/// An engine and its measurements.
+struct Subject {
+    engine: Engine,
+    peaks: [Peak; 2],
+    /// Events a window.
+    window: usize,
+    next: usize,
+    /// From memory, from the cache, multiply-accumulates of bytes and of 16-bit numbers: all a second.
+    rates: [Vec<f64>; 4],
+}
+
+impl Subject {
+    fn new(program: &CheckedProgram, simd: Simd) -> Self {
+        let engine = Engine::new(program, Some(simd)).expect("an instruction set that is available");
+        let peaks = [true, false].map(|bytes| Peak::new(simd, bytes).expect("the same"));
+        Self { engine, peaks, window: CACHED, next: 0, rates: Default::default() }
+    }
+
+    fn turn(&mut self, rows: &[i16], scores: &mut [f32]) {
+        let k = self.engine.k();
+        let engine = &mut self.engine;
+        let mut times = 1;
+        let cached = rate(CACHED as f64, || {
+            engine.score_i16(&rows[..CACHED * k], &mut scores[..CACHED]);
+            times += 1;
+            times <= self.window / CACHED
+        });
+        self.next = if self.next + self.window > EVENTS { 0 } else { self.next };
+        let part = self.next..self.next + self.window;
+        let memory = rate(self.window as f64, || {
+            engine.score_i16(&rows[part.start * k..part.end * k], &mut scores[part.clone()]);
+            false
+        });
+        self.next += self.window;
+        self.window = ((memory * WINDOW) as usize).next_multiple_of(CACHED).min(EVENTS);
+        let [bytes, words] = self.peaks.each_mut().map(|peak| {
+            let start = Instant::now();
+            let products = peak.run(32);
+            products as f64 / start.elapsed().as_secs_f64()
+        });
+        for (rates, rate) in self.rates.iter_mut().zip([memory, cached, bytes, words]) {
+            rates.push(rate);
+        }
+    }
+
+    fn quantiles(&mut self, quantile: f64) -> [f64; 4] {
+        self.rates.each_mut().map(|rates| {
+            rates.sort_by(f64::total_cmp);
+            rates[((rates.len() - 1) as f64 * quantile) as usize]
+        })
+    }
+}
+
+/// How much a second, `amount` each time until the work says that it is done.
+fn rate(amount: f64, mut work: impl FnMut() -> bool) -> f64 {
+    let start = Instant::now();
+    let mut total = amount;
+    while work() {
+        total += amount;
+    }
+    total / start.elapsed().as_secs_f64()
+}
+
+fn print(name: &str, quantile: f64, layers: &[Layer], subjects: &mut [Subject]) {
+    let products: usize = layers.iter().map(|layer| layer.products).sum();
+    let nonzero: usize = layers.iter().map(|layer| layer.nonzero).sum();
+    println!("\n{name}; {products} products an event, {nonzero} of them with a weight that is not zero");
+    println!(
+        "             from memory  from cache      peak, 8 and 16 bits  of peak: all  not zero  from cache"
+    );
+    for subject in subjects {
+        let [memory, cached, bytes, words] = subject.quantiles(quantile);
+        let ideal = |count: fn(&Layer) -> usize| -> f64 {
+            layers.iter().map(|l| count(l) as f64 / if l.bytes { bytes } else { words }).sum()
+        };
+        println!(
+            "{:12} {:9.2} M {:9.2} M {:10.1} {:6.1} GMAC/s {:13.2} {:9.2} {:11.2}",
+            subject.engine.simd(),
+            memory / 1e6,
+            cached / 1e6,
+            bytes / 1e9,
+            words / 1e9,
+            memory * ideal(|layer| layer.products),
+            memory * ideal(|layer| layer.nonzero),
+            cached * ideal(|layer| layer.products),
+        );
+    }
+}
+
+fn check(program: &CheckedProgram, engine: &mut Engine, rows: &[i16], scores: &mut [f32]) {
+    let mut interpreter = Interpreter::new(program);
+    let rows = &rows[..CHECKED * program.k()];
+    let expected: Vec<f32> =
+        rows.chunks_exact(program.k()).map(|row| program.score_value(interpreter.run_i16(row))).collect();
+    engine.score_i16(rows, &mut scores[..CHECKED]);
+    assert_eq!(scores[..CHECKED], expected, "{}", engine.describe());
+}
+
+/// A dense layer's products an event.
+struct Layer {
+    products: usize,
+    nonzero: usize,
+    /// Whether bytes hold its input.
+    bytes: bool,
+}
+
+fn layers(program: &CheckedProgram) -> Vec<Layer> {
+    let layer = |at: usize| match &program.operations[at].kind {
+        Kind::Dense { weights, .. } => Some(Layer {
+            products: weights.len(),
+            nonzero: weights.iter().filter(|weight| **weight != 0).count(),
+            bytes: program.format(program.sources(at)[0]).width <= 8,
+        }),
+        _ => None,
+    };
+    (0..program.operations.len()).filter_map(layer).collect()
+}

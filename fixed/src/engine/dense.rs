@@ -1,0 +1,268 @@
+//! Which dense layers are exact sums in packed 32-bit lanes, and how those are laid out.
+
+use crate::kernel::BLOCK;
+use crate::kernel::dense::{Pack, Pair, Window};
+use crate::{Format, Interval, Kind, Layer, Overflow, Rounding};
+
+use super::simd::Shape;
+use super::span::{assign, hull, within, within_i32};
+
+/// How a packed input holds its elements: raw value less `least`, a few of them a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packing {
+    /// Four bytes a lane, or else two signed 16-bit numbers.
+    pub(super) bytes: bool,
+    pub(super) least: i32,
+}
+
+impl Packing {
+    pub(super) const fn each(self) -> usize {
+        if self.bytes { 4 } else { 2 }
+    }
+
+    /// Into which an input of this range fits, and which these weights can be multiplied with.
+    fn of(x: Interval, weights: Interval, shape: Shape) -> Option<Self> {
+        let range = x.most - x.least;
+        let shifted = |offset: i128| i32::try_from(x.least + offset).ok();
+        if shape.bytes && range < 1 << 8 && within(weights, -128, 127) {
+            let least = match x {
+                _ if within(x, 0, 255) => Some(0),
+                _ if within(x, -128, 127) => Some(-128),
+                _ => shifted(0),
+            };
+            return least.map(|least| Self { bytes: true, least });
+        }
+        if range >= 1 << 16 || !within(weights, i16::MIN.into(), i16::MAX.into()) {
+            return None;
+        }
+        let signed = within(x, i16::MIN.into(), i16::MAX.into());
+        let least = if signed { Some(0) } else { shifted(1 << 15) };
+        least.map(|least| Self { bytes: false, least })
+    }
+}
+
+/// A dense layer whose sums are exact modulo 2^32: nothing is lost between the products and the accumulator.
+#[derive(Clone, Debug)]
+pub(super) struct Exact {
+    pub(super) packing: Packing,
+    /// Bits after the point of the sums.
+    pub(super) fraction: i32,
+    /// For each output the weight of each input.
+    pub(super) weights: Vec<Vec<i32>>,
+    /// What each sum starts from, with the correction for `packing.least`.
+    pub(super) starts: Vec<i128>,
+    /// Every sum.
+    pub(super) sums: Interval,
+    /// Bits above those of a sum that wraps, 0 if none does.
+    pub(super) unused: u32,
+}
+
+impl Exact {
+    /// `kind` if it is such a layer; x is the format of its input with the interval of each element.
+    pub(super) fn of(kind: &Kind, shape: &[usize], x: (Format, &[Interval]), simd: Shape) -> Option<Self> {
+        if !matches!(kind, Kind::Dense { .. }) {
+            return None;
+        }
+        let layer = Layer::of(kind, shape)?;
+        let product = x.0.fraction() + layer.weight_format.fraction();
+        let spare = u32::try_from(layer.accumulator.fraction() - product).ok()?;
+        let starts: Vec<i128> = (0..layer.filters()).map(|output| layer.start(output)).collect();
+        // The coarsest point, from the product's on, at which every start is a whole number.
+        let zeros = starts.iter().map(|start| start.trailing_zeros()).min()?.min(spare);
+        let finer = spare - zeros;
+        let starts: Vec<i128> = starts.into_iter().map(|start| start >> zeros).collect();
+        let scaled =
+            |weight: i64| i128::from(weight).checked_shl(finer).filter(|w| *w >> finer == weight.into());
+        let mut weights = vec![vec![0_i128; x.1.len()]; layer.filters()];
+        for (output, weights) in weights.iter_mut().enumerate() {
+            for (element, weight) in layer.products(output) {
+                weights[element] = scaled(weight)?;
+            }
+        }
+        Self::proven(&layer.accumulator, product + finer.cast_signed(), zeros, x.1, weights, starts, simd)
+    }
+
+    fn proven(
+        accumulator: &Format,
+        fraction: i32,
+        zeros: u32,
+        x: &[Interval],
+        weights: Vec<Vec<i128>>,
+        starts: Vec<i128>,
+        simd: Shape,
+    ) -> Option<Self> {
+        let constants = hull(weights.iter().flatten().map(|weight| Interval::point(*weight)));
+        let packing = Packing::of(hull(x.iter().copied()), constants, simd)?;
+        let mut sums = Interval::ZERO;
+        let mut partial = Interval::ZERO;
+        for (weights, start) in weights.iter().zip(&starts) {
+            let (exact, on_the_way) = sum_range(*start, x, weights);
+            sums = sums.hull(exact);
+            partial = partial.hull(on_the_way);
+        }
+        let inside = within(partial.shifted_left(zeros), accumulator.least(), accumulator.max_raw());
+        let lossless = inside && within_i32(sums);
+        let bits = accumulator.width.checked_sub(zeros).filter(|bits| (1..=32).contains(bits));
+        let unused = match bits {
+            _ if lossless => 0,
+            Some(bits) if accumulator.overflow == Overflow::Wrap && accumulator.signed => 32 - bits,
+            _ => return None,
+        };
+        let narrow = |w: &i128| i32::try_from(*w).ok();
+        let weights: Vec<Vec<i32>> =
+            weights.iter().map(|row| row.iter().map(narrow).collect()).collect::<Option<_>>()?;
+        let correct = |(start, weights): (&i128, &Vec<i32>)| {
+            start + i128::from(packing.least) * weights.iter().map(|w| i128::from(*w)).sum::<i128>()
+        };
+        let starts = starts.iter().zip(&weights).map(correct).collect();
+        if !lossless {
+            sums = Interval::of(accumulator).shifted_right(zeros);
+        }
+        Some(Self { packing, fraction, weights, starts, sums, unused })
+    }
+}
+
+/// The range of a sum, and that of its partial sums and products in any order.
+fn sum_range(start: i128, x: &[Interval], weights: &[i128]) -> (Interval, Interval) {
+    let products = || x.iter().zip(weights).map(|(x, w)| x.times(Interval::point(*w)));
+    let sum = products().fold(Interval::point(start), Interval::plus);
+    let low = products().map(|p| p.least.min(0)).fold(start, i128::saturating_add);
+    let high = products().map(|p| p.most.max(0)).fold(start, i128::saturating_add);
+    let partial = products().fold(Interval::between(low, high), Interval::hull);
+    (sum, partial)
+}
+
+/// What a sum is assigned to: a format, or for ReLU its part from 0 to a maximum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) format: Format,
+    /// Whether negative sums become 0.
+    pub(super) relu: bool,
+    pub(super) maximum: Option<u32>,
+}
+
+/// The assignment in 16-bit lanes, if it fits into them: constants of the kernel, what to add to the sums, and the range
+/// of the result.
+pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(Window, i128, Interval)> {
+    let format = target.format;
+    let dropped = u32::try_from(fraction - format.fraction()).ok().filter(|dropped| *dropped < 16)?;
+    let relu = |value: i128| if target.relu { value.max(0) } else { value };
+    let positive = Interval::between(relu(sums.least), relu(sums.most));
+    let clamps = matches!(format.overflow, Overflow::Saturate | Overflow::SaturateSymmetric);
+    if !clamps && !assign(positive, fraction, format).0.in_range {
+        return None;
+    }
+    // No result is outside of this, by the format or by the sums; the low end is even, so that ties to even stay even.
+    let base = relu(format.least());
+    let mut high = format.max_raw().min((sums.most >> dropped).saturating_add(1)).max(base);
+    if let Some(maximum) = target.maximum {
+        let places = u32::try_from(format.fraction()).ok().filter(|places| *places < 64)?;
+        high = high.min(i128::from(maximum) << places);
+    }
+    let low = base.max(((sums.least >> dropped) - 1) & !1).min(high);
+    let half = (1_i128 << dropped) / 2;
+    let (added, even) = match format.rounding {
+        _ if dropped == 0 => (0, false),
+        Rounding::Truncate => (0, false),
+        Rounding::Round => (half, false),
+        Rounding::RoundToMinusInfinity => (half - 1, false),
+        Rounding::RoundConvergent if low & 1 == 0 => (half, true),
+        // From 0 on, the modes that look at the sign are one of the others.
+        Rounding::TruncateToZero if low >= 0 => (0, false),
+        Rounding::RoundToZero if low >= 0 => (half - 1, false),
+        Rounding::RoundToInfinity if low >= 0 => (half, false),
+        _ => return None,
+    };
+    let steps = (high - low + 1) << dropped;
+    let excess = u16::try_from((1 << 16) - steps).ok()?;
+    let offset = added + (1 << 16) - ((high + 1) << dropped);
+    Some((Window { excess, dropped, even, least: 0 }, offset, Interval::between(low, high)))
+}
+
+/// The kernel's layout of a layer.
+pub(super) struct Layout {
+    pub(super) pairs: Vec<Pair>,
+    pub(super) places: Vec<u32>,
+    pub(super) weights: Vec<[i32; 2]>,
+    /// Planes of the output.
+    pub(super) planes: usize,
+}
+
+impl Layout {
+    /// `inputs` are the elements in each plane of the packed input; places without a weight are left out.
+    pub(super) fn new(
+        exact: &Exact,
+        starts: &[i32],
+        inputs: &[Vec<Option<usize>>],
+        pack: Option<Pack>,
+    ) -> Self {
+        let outputs = exact.weights.len();
+        let mut layout = Self { pairs: Vec::new(), places: Vec::new(), weights: Vec::new(), planes: outputs };
+        for first in (0..outputs).step_by(2) {
+            let both = [first, first + 1];
+            for (plane, elements) in inputs.iter().enumerate() {
+                let packed = both.map(|output| {
+                    exact
+                        .weights
+                        .get(output)
+                        .map_or(0, |row| packed_weights(row, exact.packing.bytes, elements))
+                });
+                if packed != [0, 0] {
+                    layout.places.push((plane * BLOCK) as u32);
+                    layout.weights.push(packed);
+                }
+            }
+            let plane = |at: usize| Some((at * BLOCK) as u32);
+            let to = match pack {
+                Some(Pack::Pairs) => [plane(first / 2), None],
+                Some(Pack::Quads) if first % 4 == 0 => [plane(first / 4), None],
+                Some(Pack::Quads) => [None, plane(first / 4)],
+                _ => both.map(|output| plane(output).filter(|_| output < outputs)),
+            };
+            let starts = both.map(|output| starts.get(output).copied().unwrap_or(0));
+            layout.pairs.push(Pair { end: layout.places.len(), starts, to });
+        }
+        layout.planes = match pack {
+            Some(Pack::Pairs) => outputs.div_ceil(2),
+            Some(Pack::Quads) => outputs.div_ceil(4),
+            Some(Pack::Planes(_)) | None => outputs,
+        };
+        layout
+    }
+}
+
+/// The weights of a lane's elements in the lane's layout.
+fn packed_weights(row: &[i32], bytes: bool, elements: &[Option<usize>]) -> i32 {
+    let (bits, mask) = if bytes { (8, 0xff) } else { (16, 0xffff) };
+    let weight = |element: &Option<usize>| element.map_or(0, |element| row[element]);
+    elements
+        .iter()
+        .enumerate()
+        .fold(0, |packed, (at, element)| packed | (weight(element) & mask) << (at * bits))
+}
+
+/// The elements of each lane where a layer packs its outputs itself.
+pub(super) fn packed_elements(outputs: usize, pack: Pack) -> Vec<Vec<Option<usize>>> {
+    let order: &[usize] = match pack {
+        Pack::Pairs => &[0, 1],
+        Pack::Quads => &[0, 2, 1, 3],
+        Pack::Planes(_) => &[0],
+    };
+    let element =
+        |group: usize, at: usize| Some(group * order.len() + at).filter(|element| *element < outputs);
+    (0..outputs.div_ceil(order.len()))
+        .map(|group| order.iter().map(|at| element(group, *at)).collect())
+        .collect()
+}
+
+/// What the kernel's sums start from, with the offset unless a wrap comes before it.
+pub(super) fn starts(exact: &Exact, offset: i128) -> Vec<i32> {
+    let offset = if exact.unused == 0 { offset } else { 0 };
+    // Modulo 2^32, as the sums.
+    exact.starts.iter().map(|start| (start + offset) as i32).collect()
+}
+
+/// The same, if no sum leaves 32 bits with the offset.
+pub(super) fn starts_in_range(exact: &Exact, offset: i128) -> Option<Vec<i32>> {
+    within_i32(exact.sums.plus(Interval::point(offset))).then(|| starts(exact, offset))
+}

@@ -1,0 +1,248 @@
+//! AVX-512 (F, BW, DQ, VL), with and without VNNI.
+
+use std::arch::x86_64::*;
+
+use super::isa::{Isa, Rows};
+use super::rows::{self, ScaleRows};
+use super::{Block, PlaneStep, Step, run_planes};
+
+/// AVX-512, and with `VNNI` its dot products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx512<const VNNI: bool>(());
+
+impl<const VNNI: bool> Avx512<VNNI> {
+    /// Some if the CPU has it.
+    pub(crate) fn detect() -> Option<Self> {
+        let base = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        (base && (!VNNI || is_x86_feature_detected!("avx512vnni"))).then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn run(isa: Avx512<false>, steps: &[Step], block: &mut Block) {
+    super::run(isa, steps, block);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn run_vnni(isa: Avx512<true>, steps: &[Step], block: &mut Block) {
+    super::run(isa, steps, block);
+}
+
+/// Runs steps on a block.
+pub(crate) fn start(isa: Avx512<false>, steps: &[Step], block: &mut Block) {
+    // SAFETY: `isa` exists only where `detect` found the instruction set.
+    unsafe { run(isa, steps, block) }
+}
+
+/// Runs steps on a block.
+pub(crate) fn start_vnni(isa: Avx512<true>, steps: &[Step], block: &mut Block) {
+    // SAFETY: `isa` exists only where `detect` found the instruction set.
+    unsafe { run_vnni(isa, steps, block) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn planes(step: &PlaneStep, block: &mut Block) {
+    run_planes(step, block);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn scale_rows<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, block: &mut Block) {
+    rows::run(isa, scale, block);
+}
+
+/// Calls an intrinsic of the instruction set that `self` proves.
+macro_rules! have {
+    ($call:expr) => {
+        // SAFETY: `self` exists only where `detect` found the instruction set.
+        unsafe { $call }
+    };
+}
+
+impl<const VNNI: bool> Isa for Avx512<VNNI> {
+    const LANES: usize = 16;
+    const WIDE: bool = true;
+    const BYTES: bool = VNNI;
+    const ROWS: bool = true;
+    type V = __m512i;
+    type Places = __m512i;
+
+    fn planes(self, step: &PlaneStep, block: &mut Block) {
+        have!(planes(step, block));
+    }
+
+    #[inline(always)]
+    fn splat(self, value: i32) -> __m512i {
+        have!(_mm512_set1_epi32(value))
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const i32) -> __m512i {
+        // SAFETY: the caller vouches for 16 values; `self` for the instruction set.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut i32, v: __m512i) {
+        // SAFETY: the caller vouches for 16 values; `self` for the instruction set.
+        unsafe { _mm512_storeu_si512(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    fn dot2(self, a: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        if VNNI {
+            have!(_mm512_dpwssd_epi32(a, x, w))
+        } else {
+            have!(_mm512_add_epi32(a, _mm512_madd_epi16(x, w)))
+        }
+    }
+
+    #[inline(always)]
+    fn dot4(self, a: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        if VNNI {
+            have!(_mm512_dpbusd_epi32(a, x, w))
+        } else {
+            unreachable!("bytes are packed only for VNNI")
+        }
+    }
+
+    #[inline(always)]
+    fn places32(self, count: u32) -> __m512i {
+        have!(_mm512_set1_epi32(count.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn places16(self, count: u32) -> __m512i {
+        have!(_mm512_set1_epi16(count as i16))
+    }
+
+    #[inline(always)]
+    fn add32(self, a: __m512i, b: __m512i) -> __m512i {
+        have!(_mm512_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn left32(self, a: __m512i, places: __m512i) -> __m512i {
+        have!(_mm512_sllv_epi32(a, places))
+    }
+
+    #[inline(always)]
+    fn right32(self, a: __m512i, places: __m512i) -> __m512i {
+        have!(_mm512_srav_epi32(a, places))
+    }
+
+    #[inline(always)]
+    fn right32_unsigned(self, a: __m512i, places: __m512i) -> __m512i {
+        have!(_mm512_srlv_epi32(a, places))
+    }
+
+    #[inline(always)]
+    fn narrow(self, a: __m512i, b: __m512i) -> __m512i {
+        // `packus` leaves, in each 128 bits, four numbers of a and then four of b.
+        have!({
+            let order = _mm_set_epi8(15, 14, 7, 6, 13, 12, 5, 4, 11, 10, 3, 2, 9, 8, 1, 0);
+            _mm512_shuffle_epi8(_mm512_packus_epi32(a, b), _mm512_broadcast_i32x4(order))
+        })
+    }
+
+    #[inline(always)]
+    fn bytes(self, a: __m512i, b: __m512i) -> __m512i {
+        have!(_mm512_mask_blend_epi8(0xaaaa_aaaa_aaaa_aaaa, a, _mm512_slli_epi16::<8>(b)))
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        have!(_mm512_and_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn add16(self, a: __m512i, b: __m512i) -> __m512i {
+        have!(_mm512_add_epi16(a, b))
+    }
+
+    #[inline(always)]
+    fn excess16(self, a: __m512i, b: __m512i) -> __m512i {
+        have!(_mm512_subs_epu16(a, b))
+    }
+
+    #[inline(always)]
+    fn right16(self, a: __m512i, places: __m512i) -> __m512i {
+        have!(_mm512_srlv_epi16(a, places))
+    }
+
+    #[inline(always)]
+    fn less16(self, a: __m512i, bit: __m512i) -> __m512i {
+        have!(_mm512_mask_sub_epi16(a, _mm512_test_epi16_mask(a, bit), a, _mm512_set1_epi16(1)))
+    }
+
+    fn scale_rows(self, scale: &ScaleRows, block: &mut Block) {
+        have!(scale_rows(self, scale, block));
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const i16) {
+        have!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+    }
+}
+
+impl<const VNNI: bool> Rows for Avx512<VNNI> {
+    #[inline(always)]
+    fn load16(self, from: &[i16]) -> __m512i {
+        let mask = u32::MAX.checked_shr(32 - from.len() as u32).unwrap_or(0);
+        // SAFETY: the mask leaves out what lies past `from`, and masked lanes are not accessed; `self` proves the
+        // instruction set.
+        unsafe { _mm512_maskz_loadu_epi16(mask, from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn scale16(self, h: __m512i, [left, offset, keep, step, factor]: &[__m512i; 5]) -> __m512i {
+        have!({
+            let u = _mm512_sub_epi16(_mm512_mullo_epi16(h, *left), *offset);
+            let u = _mm512_mask_subs_epi16(u, _mm512_testn_epi16_mask(u, *keep), u, *step);
+            _mm512_mulhrs_epi16(u, *factor)
+        })
+    }
+
+    #[inline(always)]
+    fn clamp16(self, v: __m512i, least: __m512i, most: __m512i) -> __m512i {
+        have!(_mm512_min_epi16(_mm512_max_epi16(v, least), most))
+    }
+
+    #[inline(always)]
+    fn bytes_plus_128(self, low: __m512i, high: __m512i) -> __m512i {
+        have!(_mm512_xor_si512(_mm512_packs_epi16(low, high), _mm512_set1_epi8(-128)))
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &mut [__m512i; 16]) {
+        let mut a = *rows;
+        let mut b = *rows;
+        for i in 0..8 {
+            b[2 * i] = have!(_mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]));
+            b[2 * i + 1] = have!(_mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]));
+        }
+        for i in 0..4 {
+            for j in 0..2 {
+                a[4 * i + 2 * j] = have!(_mm512_unpacklo_epi64(b[4 * i + j], b[4 * i + j + 2]));
+                a[4 * i + 2 * j + 1] = have!(_mm512_unpackhi_epi64(b[4 * i + j], b[4 * i + j + 2]));
+            }
+        }
+        // a[4 i + c] now has, in each quarter q, column 4 q + c of rows 4 i to 4 i + 3.
+        for i in 0..2 {
+            for c in 0..4 {
+                let (low, high) = (a[8 * i + c], a[8 * i + 4 + c]);
+                b[8 * i + c] = have!(_mm512_shuffle_i32x4::<0x88>(low, high));
+                b[8 * i + 4 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(low, high));
+            }
+        }
+        for c in 0..4 {
+            a[c] = have!(_mm512_shuffle_i32x4::<0x88>(b[c], b[8 + c]));
+            a[8 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(b[c], b[8 + c]));
+            a[4 + c] = have!(_mm512_shuffle_i32x4::<0x88>(b[4 + c], b[12 + c]));
+            a[12 + c] = have!(_mm512_shuffle_i32x4::<0xdd>(b[4 + c], b[12 + c]));
+        }
+        *rows = a;
+    }
+}

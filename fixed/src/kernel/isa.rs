@@ -1,0 +1,87 @@
+//! What a kernel asks of an instruction set: vectors of 32-bit lanes, one event a lane.
+
+use super::rows::ScaleRows;
+use super::{Block, PlaneStep};
+
+/// An instruction set whose presence was tested.
+///
+/// A value of an implementing type is the proof that this CPU has the instructions, which the `SAFETY` arguments of the
+/// implementations rest on. Every method is to be inlined into a function compiled for the instruction set.
+pub(crate) trait Isa: Copy {
+    /// 32-bit lanes of a vector.
+    const LANES: usize;
+    /// Whether there are registers for 16 accumulators and what else a dense layer takes, or else for 8.
+    const WIDE: bool;
+    /// Whether [`dot4`](Self::dot4) is one instruction.
+    const BYTES: bool;
+    /// Whether rows are scaled by [`rows::run`](super::rows::run), or else plane by plane.
+    const ROWS: bool;
+    /// A vector.
+    type V: Copy;
+    /// How far to shift, in the form that the instructions take.
+    type Places: Copy;
+
+    /// All lanes the same.
+    fn splat(self, value: i32) -> Self::V;
+    /// [`LANES`](Self::LANES) values from memory of any alignment.
+    ///
+    /// # Safety
+    /// The values must lie in one allocation.
+    unsafe fn load(self, from: *const i32) -> Self::V;
+    /// [`LANES`](Self::LANES) values to memory of any alignment.
+    ///
+    /// # Safety
+    /// The values must lie in one allocation.
+    unsafe fn store(self, to: *mut i32, v: Self::V);
+    /// a + the two products of signed 16-bit numbers, modulo 2^32.
+    fn dot2(self, a: Self::V, x: Self::V, w: Self::V) -> Self::V;
+    /// a + the four products of the unsigned bytes of x and the signed bytes of w, modulo 2^32.
+    fn dot4(self, a: Self::V, x: Self::V, w: Self::V) -> Self::V;
+    /// A distance for the shifts of 32-bit lanes.
+    fn places32(self, count: u32) -> Self::Places;
+    /// A distance for the shifts of 16-bit lanes.
+    fn places16(self, count: u32) -> Self::Places;
+    /// 32-bit lanes: a + b modulo 2^32.
+    fn add32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 32-bit lanes: to the left.
+    fn left32(self, a: Self::V, places: Self::Places) -> Self::V;
+    /// 32-bit lanes: to the right, with the sign.
+    fn right32(self, a: Self::V, places: Self::Places) -> Self::V;
+    /// 32-bit lanes: to the right, with zeros.
+    fn right32_unsigned(self, a: Self::V, places: Self::Places) -> Self::V;
+    /// Each 32-bit lane: a in the low half and b in the high half, both saturated to unsigned 16 bits.
+    fn narrow(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Each pair of bytes: the low byte of a's and the low byte of b's, which goes high.
+    fn bytes(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Bit by bit.
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 16-bit lanes: a + b modulo 2^16.
+    fn add16(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 16-bit lanes, unsigned: a - b, or 0 where that is negative.
+    fn excess16(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 16-bit lanes: to the right, with zeros.
+    fn right16(self, a: Self::V, places: Self::Places) -> Self::V;
+    /// 16-bit lanes: a less 1 where it has `bit`.
+    fn less16(self, a: Self::V, bit: Self::V) -> Self::V;
+    /// Runs a step on planes, compiled for the instruction set.
+    fn planes(self, step: &PlaneStep, block: &mut Block);
+    /// Scales rows; only where [`ROWS`](Self::ROWS).
+    fn scale_rows(self, scale: &ScaleRows, block: &mut Block);
+    /// Asks for the cache line of an address to be brought in; the address need not be valid.
+    fn prefetch(self, at: *const i16);
+}
+
+/// What scaling of rows takes besides (see [`ScaleRows`](super::rows::ScaleRows)).
+pub(crate) trait Rows: Isa {
+    /// 16-bit lanes: the numbers of a slice, then zeros; at most two a 32-bit lane.
+    fn load16(self, from: &[i16]) -> Self::V;
+    /// 16-bit lanes: scales.
+    fn scale16(self, h: Self::V, constants: &[Self::V; 5]) -> Self::V;
+    /// 16-bit lanes: brings into a range.
+    fn clamp16(self, v: Self::V, least: Self::V, most: Self::V) -> Self::V;
+    /// Two vectors of 16-bit lanes as one of bytes, saturated and plus 128, in the order of
+    /// [`lane_inputs`](super::rows::lane_inputs).
+    fn bytes_plus_128(self, low: Self::V, high: Self::V) -> Self::V;
+    /// The transpose of as many rows as there are lanes, which are the first.
+    fn transpose(self, rows: &mut [Self::V; 16]);
+}

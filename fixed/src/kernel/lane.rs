@@ -1,0 +1,193 @@
+//! The arithmetic of one lane in 32, 64 or 128 bits, written so that loops over lanes turn into vectors.
+
+use crate::{Exact, Format, Overflow, Rounding};
+
+use super::{BLOCK, Memory};
+
+/// A signed integer that a lane holds.
+pub(crate) trait Lane: Copy + Default + Ord + Into<i128> + 'static {
+    /// Its bits.
+    const BITS: u32;
+    /// The lowest bits of a number.
+    fn cut(value: i128) -> Self;
+    /// Modulo 2^BITS.
+    fn plus(self, other: Self) -> Self;
+    /// Modulo 2^BITS.
+    fn minus(self, other: Self) -> Self;
+    /// Modulo 2^BITS.
+    fn times(self, other: Self) -> Self;
+    /// Bits pushed out at the top are lost.
+    fn left(self, places: u32) -> Self;
+    /// With the sign.
+    fn right(self, places: u32) -> Self;
+    /// With zeros.
+    fn right_unsigned(self, places: u32) -> Self;
+    /// Bit by bit.
+    fn and(self, other: Self) -> Self;
+    /// The lanes of this width.
+    fn all(memory: &Memory) -> &[Self];
+    /// The lanes of this width.
+    fn all_mut(memory: &mut Memory) -> &mut [Self];
+}
+
+macro_rules! lane {
+    ($signed:ty, $unsigned:ty, $field:ident) => {
+        impl Lane for $signed {
+            const BITS: u32 = <$signed>::BITS;
+
+            #[inline(always)]
+            fn cut(value: i128) -> Self {
+                value as Self
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+
+            #[inline(always)]
+            fn left(self, places: u32) -> Self {
+                self << places
+            }
+
+            #[inline(always)]
+            fn right(self, places: u32) -> Self {
+                self >> places
+            }
+
+            #[inline(always)]
+            fn right_unsigned(self, places: u32) -> Self {
+                (self as $unsigned >> places) as Self
+            }
+
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                self & other
+            }
+
+            #[inline(always)]
+            fn all(memory: &Memory) -> &[Self] {
+                memory.$field.lanes()
+            }
+
+            #[inline(always)]
+            fn all_mut(memory: &mut Memory) -> &mut [Self] {
+                memory.$field.lanes_mut()
+            }
+        }
+    };
+}
+
+lane!(i32, u32, narrow);
+lane!(i64, u64, wide);
+lane!(i128, u128, widest);
+
+/// One plane's lanes on the stack.
+pub(crate) type Buffer<C> = [C; BLOCK];
+
+/// Assignment of a number with a known number of bits after the point to a format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Assign {
+    /// Bits after the point of the number.
+    pub(crate) fraction: i32,
+    /// The format.
+    pub(crate) format: Format,
+    /// Whether the proof leaves out that the rounded number is out of range.
+    pub(crate) in_range: bool,
+}
+
+impl Assign {
+    /// Bits that the assignment drops; negative where it adds zeros.
+    pub(crate) fn dropped(&self) -> i32 {
+        self.fraction - self.format.fraction()
+    }
+
+    /// Assigns each lane. In 32 and 64 bits the plan has made sure that nothing is lost on the way.
+    #[inline(always)]
+    pub(crate) fn apply<C: Lane>(&self, lanes: &mut [C]) {
+        if C::BITS == 128 {
+            for lane in lanes {
+                let number = Exact { mantissa: (*lane).into(), fraction: self.fraction };
+                *lane = C::cut(self.format.assign(number));
+            }
+            return;
+        }
+        let dropped = self.dropped();
+        if dropped > 0 {
+            round(lanes, dropped.unsigned_abs(), self.format.rounding);
+        } else if dropped < 0 {
+            lanes.iter_mut().for_each(|lane| *lane = lane.left(dropped.unsigned_abs()));
+        }
+        if !self.in_range {
+            bound(lanes, &self.format);
+        }
+    }
+}
+
+/// Drops bits; `dropped` is from 1 to two less than the lane's bits.
+///
+/// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, plus the last bit that
+/// stays where ties go to even: one loop, since each costs code in every operation of every instruction set.
+#[inline(always)]
+fn round<C: Lane>(lanes: &mut [C], dropped: u32, rounding: Rounding) {
+    let [zero, one] = [0, 1].map(C::cut);
+    let half = one.left(dropped - 1);
+    let below = half.minus(one);
+    let (always, negative, odd) = match rounding {
+        Rounding::Truncate => (zero, zero, zero),
+        Rounding::TruncateToZero => (zero, half.plus(below), zero),
+        Rounding::Round => (half, zero, zero),
+        Rounding::RoundToMinusInfinity => (below, zero, zero),
+        Rounding::RoundToZero => (below, one, zero),
+        Rounding::RoundToInfinity => (half, zero.minus(one), zero),
+        Rounding::RoundConvergent => (below, zero, one),
+    };
+    for lane in lanes {
+        let sign = lane.right(C::BITS - 1);
+        let added = always.plus(sign.and(negative)).plus(lane.right(dropped).and(odd));
+        *lane = lane.plus(added).right(dropped);
+    }
+}
+
+/// O of a format that the lane holds.
+#[inline(always)]
+pub(crate) fn bound<C: Lane>(lanes: &mut [C], format: &Format) {
+    if C::BITS == 128 {
+        lanes.iter_mut().for_each(|lane| *lane = C::cut(format.bound((*lane).into())));
+        return;
+    }
+    let (least, most) = (C::cut(format.least()), C::cut(format.max_raw()));
+    match format.overflow {
+        Overflow::Wrap => wrap(lanes, format),
+        Overflow::Saturate | Overflow::SaturateSymmetric => {
+            lanes.iter_mut().for_each(|lane| *lane = (*lane).max(least).min(most));
+        }
+        Overflow::SaturateToZero => {
+            for lane in lanes {
+                let inside = *lane >= least && *lane <= most;
+                *lane = if inside { *lane } else { C::cut(0) };
+            }
+        }
+    }
+}
+
+/// The lowest W bits.
+#[inline(always)]
+pub(crate) fn wrap<C: Lane>(lanes: &mut [C], format: &Format) {
+    let unused = C::BITS - format.width;
+    if format.signed {
+        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right(unused));
+    } else {
+        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right_unsigned(unused));
+    }
+}
