@@ -14,7 +14,7 @@ use crate::recipe::{Body, Score, ScoreName, Svdd, SvddLoss, Vae};
 /// Events as tensors.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Network inputs z, [N, K].
+    /// z, [N, K], without the network's saturation.
     pub inputs: Tensor<2>,
     /// Weights of reconstruction errors, [N, K]; `None` for a family without.
     pub weights: Option<Tensor<2>>,
@@ -49,6 +49,7 @@ pub struct Task {
     k: usize,
     types: Option<Types>,
     type_weight: f32,
+    saturation: Option<f32>,
     /// Stack by stack; those beyond the end, and all where it is empty, compute in single precision.
     formats: Vec<StackFormats>,
 }
@@ -87,6 +88,7 @@ impl Task {
             k: preprocessing.layout().inputs,
             types: Types::of(preprocessing)?,
             type_weight: preprocessing.type_weight(),
+            saturation: preprocessing.saturation(),
             formats: Vec::new(),
         })
     }
@@ -95,7 +97,8 @@ impl Task {
     /// in its biases, which it therefore has.
     #[must_use]
     pub fn in_fixed_point(&self, formats: Vec<StackFormats>) -> Self {
-        let mut task = Self { formats, ..self.clone() };
+        // The format of the network inputs saturates.
+        let mut task = Self { formats, saturation: None, ..self.clone() };
         if let Objective::DeepSvdd(svdd) = &mut task.objective {
             (svdd.target, svdd.bias) = (0.0, true);
         }
@@ -189,16 +192,24 @@ impl Task {
     pub fn losses(&self, parameters: &Parameters, batch: Batch) -> Tensor<1> {
         match &self.objective {
             Objective::Autoencoder(_) => {
-                let reconstruction = self.forward(parameters, 0, batch.inputs.clone());
+                let reconstruction = self.forward(parameters, 0, self.read(&batch));
                 self.reconstruction_errors(reconstruction, batch)
             }
             Objective::Vae(vae) => self.vae_losses(vae, parameters, batch),
-            Objective::DeepSvdd(svdd) => svdd_losses(svdd, self.forward(parameters, 0, batch.inputs)),
+            Objective::DeepSvdd(svdd) => svdd_losses(svdd, self.forward(parameters, 0, self.read(&batch))),
+        }
+    }
+
+    /// What the network reads.
+    fn read(&self, batch: &Batch) -> Tensor<2> {
+        match self.saturation {
+            Some(limit) => batch.inputs.clone().clamp(-limit, limit),
+            None => batch.inputs.clone(),
         }
     }
 
     fn vae_losses(&self, vae: &Vae, parameters: &Parameters, batch: Batch) -> Tensor<1> {
-        let outputs = self.forward(parameters, 0, batch.inputs.clone());
+        let outputs = self.forward(parameters, 0, self.read(&batch));
         let [mu, log_variance] = halves(outputs);
         let log_variance = log_variance.clamp(-vae.log_variance_limit, vae.log_variance_limit);
         let latent = match &batch.noise {

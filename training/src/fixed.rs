@@ -109,6 +109,8 @@ pub struct Lowering<'a> {
     stacks: Vec<Network>,
     head: Head,
     log_variance_limit: f64,
+    /// What the terms of a reconstruction error are divided by.
+    divisors: &'a [f32],
     features: &'a [Feature],
     /// Hardware integers.
     events: &'a Split,
@@ -186,7 +188,8 @@ impl<'a> Lowering<'a> {
         fold(&mut stacks, task.objective(), &door);
         let (head, features) = (member.head, events.features.as_slice());
         let log_variance_limit = f64::from(member.log_variance_limit);
-        Ok(Self { recipe, door, task, stacks, head, log_variance_limit, features, events, devices })
+        let divisors = trained.model.divisors.as_slice();
+        Ok(Self { recipe, door, task, stacks, head, log_variance_limit, divisors, features, events, devices })
     }
 
     /// Formats, fine-tuning where the recipe asks for it, and the program.
@@ -304,7 +307,7 @@ impl<'a> Lowering<'a> {
         let input = formats.first().and_then(|stack| stack.input).unwrap_or(Format::signed(8, 3));
         let network = FixedNetwork::new(&chain, input, &layers);
         let score = match self.head {
-            Head::Reconstruction => reconstruction_score(&self.door, &network, settings, events),
+            Head::Reconstruction => self.reconstruction_score(&network, settings, events),
             _ => FixedScore::Latent,
         };
         FixedModel {
@@ -316,6 +319,34 @@ impl<'a> Lowering<'a> {
             log_factor: if matches!(self.task.objective(), Objective::DeepSvdd(_)) { 2.0 } else { 1.0 },
             score,
             accumulator: settings.accumulator,
+        }
+    }
+
+    /// The roots of the weights, with the power of two that brings the score into the range of its format.
+    fn reconstruction_score(
+        &self,
+        network: &FixedNetwork,
+        settings: &Fixed,
+        events: &[Calibration<'_>],
+    ) -> FixedScore {
+        let divided = self.door.preprocessing().terms().iter().zip(self.divisors);
+        let divided =
+            divided.map(|(term, divisor)| term.iter().map(|weight| weight / divisor).collect::<Vec<f32>>());
+        let weights: Vec<Vec<f32>> = divided.collect();
+        let score = |event| score(&self.door, network, settings, &weights, event);
+        let mut scores: Vec<f64> = events.iter().map(score).collect();
+        scores.sort_unstable_by(|left, right| right.total_cmp(left));
+        let rank = ((scores.len() as f64 * SCALE_EFFICIENCY) as usize).min(scores.len().saturating_sub(1));
+        let reference = scores.get(rank).copied().filter(|score| *score > 0.0).unwrap_or(1.0);
+        let exponent = -(reference.log2().floor() as i32);
+        let factor = f64::from(exponent).exp2();
+        let root = |weight: &f32| (f64::from(*weight) * factor).sqrt();
+        FixedScore::Reconstruction {
+            roots: weights.iter().map(|weights| weights.iter().map(root).collect()).collect(),
+            exponent,
+            target: settings.target,
+            error: settings.error,
+            term: settings.term,
         }
     }
 }
@@ -333,33 +364,14 @@ fn fold(stacks: &mut [Network], objective: &Objective, door: &Door) {
     }
 }
 
-/// The roots of the weights, with the power of two that brings the score into the range of its format.
-fn reconstruction_score(
+/// The reconstruction score of one event, in the units of the float model's.
+fn score(
     door: &Door,
     network: &FixedNetwork,
     settings: &Fixed,
-    events: &[Calibration<'_>],
-) -> FixedScore {
-    let weights = door.preprocessing().score_weights();
-    let score = |event| score(door, network, settings, event);
-    let mut scores: Vec<f64> = events.iter().map(score).collect();
-    scores.sort_unstable_by(|left, right| right.total_cmp(left));
-    let rank = ((scores.len() as f64 * SCALE_EFFICIENCY) as usize).min(scores.len().saturating_sub(1));
-    let reference = scores.get(rank).copied().filter(|score| *score > 0.0).unwrap_or(1.0);
-    let exponent = -(reference.log2().floor() as i32);
-    let factor = f64::from(exponent).exp2();
-    let root = |weight: &f32| (f64::from(*weight) * factor).sqrt();
-    FixedScore::Reconstruction {
-        roots: weights.iter().map(|weights| weights.iter().map(root).collect()).collect(),
-        exponent,
-        target: settings.target,
-        error: settings.error,
-        term: settings.term,
-    }
-}
-
-/// The reconstruction score of one event, in the units of the float model's.
-fn score(door: &Door, network: &FixedNetwork, settings: &Fixed, event: &Calibration<'_>) -> f64 {
+    weights: &[Vec<f32>],
+    event: &Calibration<'_>,
+) -> f64 {
     let outputs = network.outputs(&event.inputs);
     let errors = outputs.iter().zip(&event.inputs).map(|(output, input)| {
         let target = nearest(f64::from(*input), &settings.target);
@@ -375,7 +387,7 @@ fn score(door: &Door, network: &FixedNetwork, settings: &Fixed, event: &Calibrat
     let sum = |weights: &Vec<f32>| -> f64 {
         squares.iter().zip(weights).map(|(square, weight)| square * f64::from(*weight)).sum()
     };
-    door.preprocessing().score_weights().iter().map(sum).fold(0.0, f64::max)
+    weights.iter().map(sum).fold(0.0, f64::max)
 }
 
 /// Bits that a recipe tries, in place of the recipe's own.

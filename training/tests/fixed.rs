@@ -19,6 +19,10 @@ const VAE: &str =
     "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.1\nactivation = \"relu\"\n";
 const SVDD: &str = "[network]\nfamily = \"deep_svdd\"\nhidden = [8]\noutput_dimension = 4\ntarget = 2.0\nactivation = \"relu\"\n";
 
+const TERM: &str = "occupancy_exponent = 1.0\nangle_weight = 0.1\n";
+const TERMS: &str = "[[score.terms]]\nobjects = [\"egamma\", \"muon\"]\noccupancy_exponent = 1.0\nangle_weight = 0.1\n\
+                     [[score.terms]]\nangle_weight = 0.1\n";
+
 /// Families, scores and preprocessings that differ in what is lowered.
 fn benches() -> Vec<(&'static str, Workbench)> {
     let latent = |network: &str, score: &str| {
@@ -29,6 +33,10 @@ fn benches() -> Vec<(&'static str, Workbench)> {
         ("autoencoder", Workbench::new()),
         ("standardised", with(Workbench::new(), "pt = \"linear\"\nscaling = \"standardise\"")),
         ("logarithm", with(Workbench::new(), "pt = { log1p = { scale_gev = 10.0 } }")),
+        (
+            "saturated, two terms",
+            with(Workbench::new(), "pt = \"linear\"\nsaturation = 3.0").set(TERM, TERMS),
+        ),
         ("mu2", latent(VAE, "mu2")),
         ("r_z", latent(VAE, "r_z")),
         ("kl", latent(VAE, "kl")),
@@ -107,7 +115,7 @@ fn scores_are_those_of_the_float_model_but_for_rounding() {
         // Without fine-tuning, which would move the weights.
         let bench = bench.set(
             "qat_epochs = 2",
-            "qat_epochs = 0\nweights = 16\nactivations = 16\ninput = \"ap_fixed<16,5>\"\noutput = 20",
+            "qat_epochs = 0\nweights = 16\nactivations = 16\ninput = \"ap_fixed<16,5>\"\noutput = 17",
         );
         let bench = bench.set("[fixed]", "[fixed]\nterm = \"ap_fixed<20,8>\"\nerror = \"ap_fixed<20,8>\"");
         let (outcome, trained) = lowered(&bench);
@@ -176,7 +184,7 @@ fn the_bundle_has_the_program_with_its_thresholds_and_metrics() {
     assert_eq!(bundle.program().unwrap().program().k(), K);
     let card = bundle.card();
     assert!(!card.thresholds[&Precision::Fixed].is_empty());
-    let auc = |precision| card.metrics[&precision].signals[0].auc;
+    let auc = |precision| card.metrics[&precision].signals["signal"].auc;
     let difference = auc(Precision::Fixed) - auc(Precision::Float);
     assert!(difference.abs() < 0.05, "{difference}");
     assert!(

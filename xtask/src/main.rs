@@ -1,6 +1,7 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|firmware|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|firmware|models|setup`. Each sets up what it needs.
 
 mod demo;
+mod models;
 mod shell;
 mod venv;
 
@@ -16,6 +17,7 @@ usage: cargo xtask TASK
   bench   compare the engine with its peers, interleaved, in one run
   firmware EVENTS [PROJECT...]
           compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
+  models  train all bundled models: [--l1 FILE] [--2b FILE], or on generated events
   setup   the virtual environment with the pinned ONNX Runtime only";
 
 fn main() -> Result<()> {
@@ -26,6 +28,7 @@ fn main() -> Result<()> {
         Some("check") => check(),
         Some("bench") => bench(),
         Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("models") => models::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");
