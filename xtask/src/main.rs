@@ -1,4 +1,4 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|firmware|models|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|setup`. Each sets up what it needs.
 
 mod demo;
 mod models;
@@ -15,9 +15,9 @@ usage: cargo xtask TASK
   test    set up everything, and run all tests
   check   format, clippy, tests of the engine, documentation
   bench   compare the engine with its peers, interleaved, in one run
+  models  train all bundled models: [--l1 FILE] [--2b FILE], or on generated events
   firmware EVENTS [PROJECT...]
           compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
-  models  train all bundled models: [--l1 FILE] [--2b FILE], or on generated events
   setup   the virtual environment with the pinned ONNX Runtime only";
 
 fn main() -> Result<()> {
@@ -27,8 +27,8 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("check") => check(),
         Some("bench") => bench(),
-        Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("models") => models::run(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");
