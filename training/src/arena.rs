@@ -50,6 +50,7 @@ impl Trainer for RecipeTrainer<'_> {
             // The arena measures on its own files.
             evaluation: Some(Evaluation::default()),
             device: self.device,
+            bits_table: None,
             progress: self.progress,
         };
         let recipe = recipe_of(job)?;

@@ -10,7 +10,7 @@ use trigsieve::durable::write_atomically;
 use trigsieve::model::{CARD_FILE, Card, ModelBundle, Precision, sha256_hex};
 
 use crate::TrainError;
-use crate::data::{EventMatrix, Split};
+use crate::data::EventMatrix;
 use crate::evaluation::{EvaluationFiles, scorer};
 use crate::threshold::thresholds;
 
@@ -99,19 +99,19 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> TrainError + use<> {
 /// What goes into a bundle, before thresholds and metrics are measured.
 #[derive(Clone, Debug)]
 pub struct Contents {
-    /// The graphs.
+    /// The graphs, and the program.
     pub graphs: Vec<(Precision, Vec<u8>)>,
     /// The card, without files, thresholds and metrics.
     pub card: Card,
 }
 
-/// Writes a bundle and gives back its card.
+/// Writes a bundle and gives back its card; thresholds are those of `validation`.
 ///
 /// # Errors
 /// When the graphs cannot be written, do not pass the engine's own checks, or do not score.
 pub fn write(
     contents: Contents,
-    split: &Split,
+    validation: &EventMatrix,
     evaluation: Option<&EvaluationFiles>,
     output: &Output,
 ) -> Result<Card, TrainError> {
@@ -125,7 +125,7 @@ pub fn write(
     write_card(&card, staging.path())?;
     let bundle = ModelBundle::open(staging.path())?;
     for (precision, _) in &graphs {
-        card.thresholds.insert(*precision, thresholds(scores(&bundle, *precision, &split.validation)?));
+        card.thresholds.insert(*precision, thresholds(scores(&bundle, *precision, validation)?));
         if let Some(files) = evaluation {
             card.metrics.insert(*precision, files.measure(&bundle, *precision)?);
         }

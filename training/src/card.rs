@@ -6,6 +6,7 @@ use trigsieve::model::{Card, MemberCard, ScoreCard, TrainingCard};
 
 use crate::checkpoint::trainer;
 use crate::data::Split;
+use crate::fixed::{FixedOutcome, FixedScore};
 use crate::model::{Head, TrainedModel};
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{
@@ -47,6 +48,40 @@ pub fn of_combination(
     let score = ScoreCard { name: format!("combined_efficiency_{}", settings.rule.name()), formula };
     let training = TrainingCard { members: members.clone(), ..training_card(file, &members, split) };
     card(file, split, score, "That of each member, inside its part of the graph.".to_owned(), training)
+}
+
+/// Says what `fixed.json` computes and how it came about.
+pub fn add_program(card: &mut Card, outcome: &FixedOutcome) {
+    let program = &outcome.program;
+    let fraction = program.format(program.score_tensor()).fraction();
+    let unit = match (&outcome.model.score, outcome.model.head) {
+        (FixedScore::Reconstruction { exponent, term, .. }, _) => {
+            format!("2^{exponent} times this score, each error times the root of its weight within {term}")
+        }
+        (_, Head::Norm) => "the square of this score".to_owned(),
+        (_, Head::KullbackLeibler) => "twice this score".to_owned(),
+        _ => "this score".to_owned(),
+    };
+    card.score.formula += &format!(" fixed.json: {unit}, in steps of 2^-{fraction}.");
+    let network = &outcome.model.network;
+    let tuned = outcome.record.map_or_else(String::new, |record| {
+        format!(
+            " Fine-tuned with rounded numbers for {} epochs (the best {}, validation loss {}).",
+            record.epochs, record.best_epoch, record.validation_loss
+        )
+    });
+    let layers = network.layers.iter().map(|layer| {
+        let formats = layer.formats;
+        format!("{}, {}, {}", formats.weights, formats.biases, formats.output)
+    });
+    card.preprocessing += &format!(
+        " fixed.json: (h - o) 2^-s in {}, h the input in hardware units{}, o and s whole numbers; what is left of b is in \
+         the weights. Weights, biases and outputs of the layers: {}.{tuned} Pruning: {}.",
+        network.input,
+        if outcome.model.door.logarithms().is_some() { " or its logarithm from a table" } else { "" },
+        layers.collect::<Vec<_>>().join("; "),
+        outcome.pruning
+    );
 }
 
 fn card(

@@ -6,6 +6,7 @@ use trigsieve::event::{Encoding, EventTable, Feature, Rows, TableBatch, Values};
 use trigsieve::model::{DataSource, sha256_of_file};
 
 use crate::TrainError;
+use crate::fixed::Door;
 use crate::recipe::{Data, Network, Recipe, STATIC};
 
 /// Fewest events on which a validation loss and a threshold mean anything.
@@ -59,6 +60,17 @@ impl EventMatrix {
         self.values.chunks_exact(self.k)
     }
 
+    /// The numbers, event by event.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The numbers, event by event, to be changed in place.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
     /// The events as the engine's scorers take them.
     #[must_use]
     pub fn rows(&self) -> Rows<'_> {
@@ -79,6 +91,16 @@ pub struct Split {
     pub encoding: String,
     /// Name and unit of each of the K inputs.
     pub features: Vec<Feature>,
+}
+
+impl Split {
+    /// The same events, counted at a door.
+    #[must_use]
+    pub fn counted(mut self, door: &Door) -> Self {
+        door.count(self.training.values_mut());
+        door.count(self.validation.values_mut());
+        self
+    }
 }
 
 /// Reads a recipe's event tables and splits off the end for validation.
@@ -103,6 +125,16 @@ pub fn load(recipe: &Recipe, data_folder: &Path) -> Result<Split, TrainError> {
     require("training", training.len(), batch.max(1), "one batch of training.batch events")?;
     require("validation", validation.len(), MIN_VALIDATION_EVENTS, "early stopping and thresholds")?;
     Ok(Split { training, validation, sources, encoding, features })
+}
+
+/// The events of a table with these inputs.
+///
+/// # Errors
+/// A table that cannot be read, hardware integers, inputs that are not finite.
+pub fn read(table: &EventTable, features: &[Feature]) -> Result<EventMatrix, TrainError> {
+    let mut values = Vec::new();
+    append_table(table, features, &mut values)?;
+    Ok(EventMatrix::new(values, features.len()))
 }
 
 /// What a table says of its inputs.

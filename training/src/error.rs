@@ -4,6 +4,7 @@ use trigsieve::evaluate::EvaluateError;
 use trigsieve::event::EventError;
 use trigsieve::model::ModelError;
 use trigsieve::score::{Device, ScoreError};
+use trigsieve_fixed::ProgramError;
 
 /// Why a training did not end in a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +168,15 @@ pub enum TrainError {
     /// burn refused a setting or could not hand back a tensor.
     #[error("burn: {0}")]
     Burn(String),
+    /// The model has no fixed-point program, or not with these settings.
+    #[error("fixed point: {reason}")]
+    Fixed {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The fixed-point program would be too wide for its arithmetic, or too large.
+    #[error("fixed point: {0}; use narrower formats")]
+    Program(#[from] ProgramError),
     /// The graph could not be written.
     #[error("graph: {0}")]
     Graph(#[from] trigsieve_onnx::Error),

@@ -55,12 +55,13 @@ pub fn model(bundle: &ModelBundle, precision: Precision, engine: String, model_s
     Model { name, encoding, engine, precision, model_sha256 }
 }
 
-/// The compiled-in engine on one of the graphs of a bundle, and the graph's SHA-256.
+/// The compiled-in engine of a precision on a bundle's graph or program, and that file's SHA-256.
 ///
 /// # Errors
 /// When the graph does not pass the engine's checks.
 pub fn scorer(bundle: &ModelBundle, precision: Precision) -> Result<(Box<dyn Scorer>, String), TrainError> {
-    let spec = ScorerSpec { engine: Engine::Rten, precision, ..ScorerSpec::default() };
+    let engine = if precision == Precision::Fixed { Engine::Fixed } else { Engine::Rten };
+    let spec = ScorerSpec { engine, precision, ..ScorerSpec::default() };
     let factory = spec.load(bundle)?;
     Ok((factory.scorer()?, factory.sha256().to_owned()))
 }

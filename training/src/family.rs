@@ -4,8 +4,9 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::TrainError;
+use crate::fixed::network::StackFormats;
 use crate::model::{Head, Member};
-use crate::network::Network;
+use crate::network::{Activation, Network};
 use crate::parameters::{Parameters, StackShape};
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{Body, Score, ScoreName, Svdd, SvddLoss, Vae};
@@ -49,6 +50,8 @@ pub struct Task {
     types: Option<Types>,
     type_weight: f32,
     saturation: Option<f32>,
+    /// Stack by stack; those beyond the end, and all where it is empty, compute in single precision.
+    formats: Vec<StackFormats>,
 }
 
 impl Types {
@@ -86,7 +89,66 @@ impl Task {
             types: Types::of(preprocessing)?,
             type_weight: preprocessing.type_weight(),
             saturation: preprocessing.saturation(),
+            formats: Vec::new(),
         })
+    }
+
+    /// The same task with rounded weights and activations, stack by stack. The target of a Deep SVDD network is expected
+    /// in its biases, which it therefore has.
+    #[must_use]
+    pub fn in_fixed_point(&self, formats: Vec<StackFormats>) -> Self {
+        // The format of the network inputs saturates.
+        let mut task = Self { formats, saturation: None, ..self.clone() };
+        if let Objective::DeepSvdd(svdd) = &mut task.objective {
+            (svdd.target, svdd.bias) = (0.0, true);
+        }
+        task
+    }
+
+    /// The network and its loss.
+    #[must_use]
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// After every hidden layer.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        match &self.objective {
+            Objective::Autoencoder(body) => body.activation,
+            Objective::Vae(vae) => vae.body.activation,
+            Objective::DeepSvdd(svdd) => svdd.body.activation,
+        }
+    }
+
+    /// Latent variables, which are the first outputs of the first stack; `None` where there are none.
+    #[must_use]
+    pub fn latent(&self) -> Option<usize> {
+        match &self.objective {
+            Objective::Autoencoder(_) => None,
+            Objective::Vae(vae) => Some(vae.latent),
+            Objective::DeepSvdd(svdd) => Some(svdd.output_dimension),
+        }
+    }
+
+    /// Whether biases are parameters.
+    #[must_use]
+    pub fn trains_biases(&self) -> bool {
+        !matches!(&self.objective, Objective::DeepSvdd(svdd) if !svdd.bias)
+    }
+
+    /// Formats of the stacks that compute in fixed point; empty where all compute in single precision.
+    #[must_use]
+    pub fn formats(&self) -> &[StackFormats] {
+        &self.formats
+    }
+
+    fn forward(&self, parameters: &Parameters, stack: usize, inputs: Tensor<2>) -> Tensor<2> {
+        let layers = parameters.stack(stack);
+        match self.formats.get(stack) {
+            Some(formats) => layers.forward_fixed(inputs, self.activation(), formats),
+            None => layers.forward(inputs, self.activation()),
+        }
     }
 
     /// Shapes of the network's stacks.
@@ -129,14 +191,12 @@ impl Task {
     #[must_use]
     pub fn losses(&self, parameters: &Parameters, batch: Batch) -> Tensor<1> {
         match &self.objective {
-            Objective::Autoencoder(body) => {
-                let reconstruction = parameters.stack(0).forward(self.read(&batch), body.activation);
+            Objective::Autoencoder(_) => {
+                let reconstruction = self.forward(parameters, 0, self.read(&batch));
                 self.reconstruction_errors(reconstruction, batch)
             }
             Objective::Vae(vae) => self.vae_losses(vae, parameters, batch),
-            Objective::DeepSvdd(svdd) => {
-                svdd_losses(svdd, parameters.stack(0).forward(self.read(&batch), svdd.body.activation))
-            }
+            Objective::DeepSvdd(svdd) => svdd_losses(svdd, self.forward(parameters, 0, self.read(&batch))),
         }
     }
 
@@ -149,8 +209,7 @@ impl Task {
     }
 
     fn vae_losses(&self, vae: &Vae, parameters: &Parameters, batch: Batch) -> Tensor<1> {
-        let activation = vae.body.activation;
-        let outputs = parameters.stack(0).forward(self.read(&batch), activation);
+        let outputs = self.forward(parameters, 0, self.read(&batch));
         let [mu, log_variance] = halves(outputs);
         let log_variance = log_variance.clamp(-vae.log_variance_limit, vae.log_variance_limit);
         let latent = match &batch.noise {
@@ -158,7 +217,7 @@ impl Task {
             Some(noise) => mu.clone() + log_variance.clone().mul_scalar(0.5).exp() * noise.clone(),
             None => mu.clone(),
         };
-        let reconstruction = parameters.stack(1).forward(latent, activation);
+        let reconstruction = self.forward(parameters, 1, latent);
         let errors = self.reconstruction_errors(reconstruction, batch);
         errors.mul_scalar(1.0 - vae.beta) + divergence(mu, log_variance).mul_scalar(vae.beta)
     }

@@ -89,6 +89,15 @@ struct Least {
     loss: f64,
 }
 
+/// Where a fine-tuning starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// As [`Parameters::numbers`].
+    pub numbers: Vec<Vec<f32>>,
+    /// Whether biases are trained, or constants.
+    pub train_biases: bool,
+}
+
 /// What a training is fitted to, and with which settings.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
@@ -104,6 +113,8 @@ pub struct Setting<'a> {
     pub devices: &'a Devices,
     /// Number of the network in an ensemble, from 0: its own stream of random numbers.
     pub member: u64,
+    /// First parameters; `None`: random ones.
+    pub start: Option<&'a Start>,
     /// Steps done.
     pub progress: &'a ProgressBar,
 }
@@ -165,7 +176,7 @@ impl<'a> Trainer<'a> {
     fn new(setting: Setting<'a>) -> Result<Self, TrainError> {
         let mut random = ChaCha12Rng::seed_from_u64(setting.recipe.seed);
         random.set_stream(setting.member);
-        let parameters = Parameters::random(&setting.task.shapes(), &mut random, &setting.devices.training);
+        let parameters = first_parameters(&setting, &mut random, &setting.devices.training)?;
         let events = u32::try_from(setting.split.training.len()).map_err(|_| TrainError::TooManyEvents)?;
         let mut trainer = Self {
             best: parameters.valid(),
@@ -318,6 +329,19 @@ impl<'a> Trainer<'a> {
         let (epoch, learning_rate) = (self.epoch, self.rate.last());
         TrainError::NonFiniteLoss { split, epoch, step, loss, learning_rate }
     }
+}
+
+fn first_parameters(
+    setting: &Setting<'_>,
+    random: &mut ChaCha12Rng,
+    device: &Device,
+) -> Result<Parameters, TrainError> {
+    let shapes = setting.task.shapes();
+    let Some(start) = setting.start else { return Ok(Parameters::random(&shapes, random, device)) };
+    let parameters = Parameters::from_numbers(&shapes, start.numbers.clone(), device);
+    let parameters = parameters
+        .ok_or_else(|| TrainError::Burn("the first parameters do not fit the network".to_owned()))?;
+    Ok(if start.train_biases { parameters } else { parameters.with_constant_biases() })
 }
 
 fn optimiser(settings: &Optimiser) -> ModuleOptimizer {

@@ -3,8 +3,8 @@
 //! The way of a training: [`data`] reads and splits the events, [`layout`] says which input is what,
 //! [`preprocessing`] fits scales and weights, [`family`] says which [`parameters`] there are and what is made small,
 //! [`fit`](mod@fit) makes it small, with a [`checkpoint`] now and then, and hands over a [`model`] of plain numbers.
-//! [`graph`] writes it as ONNX in single precision and, after [`quantise`](mod@quantise), in int8; [`bundle`] puts both in a
-//! folder with thresholds, metrics and a card. A [`combination`] skips the training: it joins bundles.
+//! [`graph`] writes it as ONNX in single precision and, after [`quantise`](mod@quantise), in int8; [`fixed`] fine-tunes it for
+//! the arithmetic of firmware and writes the fixed-point program; [`bundle`] puts them in a folder with thresholds, metrics and a card. A [`combination`] skips the training: it joins bundles.
 //! Same recipe, same data, same machine: bit-identical bundle.
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod error;
 pub mod evaluation;
 pub mod family;
 pub mod fit;
+pub mod fixed;
 pub mod graph;
 pub mod layout;
 pub mod model;
@@ -44,11 +45,13 @@ pub use recipe::RecipeFile;
 
 use bundle::Contents;
 use checkpoint::{Checkpoint, Checkpoints, Finished, Numbers};
-use data::Split;
+use data::{EventMatrix, Split};
 use device::Devices;
 use evaluation::EvaluationFiles;
 use family::{Objective, Task};
 use fit::{Fitted, Setting, fit};
+use fixed::Lowering;
+use fixed::search::Samples;
 use graph::{float_graph, int8_graph};
 use model::TrainedModel;
 use parameters::Parameters;
@@ -79,6 +82,8 @@ pub struct Options<'a> {
     pub resume: bool,
     /// Files for the card's metrics instead of the recipe's; as they are, not below the data folder.
     pub evaluation: Option<Evaluation>,
+    /// Where the table of a search for bits goes, as CSV and, with the ending `.md`, as Markdown.
+    pub bits_table: Option<&'a Path>,
     /// Where to compute.
     pub device: Device,
     /// Steps done.
@@ -101,13 +106,21 @@ pub fn train(file: &RecipeFile, options: &Options<'_>) -> Result<Outcome, TrainE
         Some(evaluation) => EvaluationFiles::open(evaluation, Path::new(""), &split)?,
         None => EvaluationFiles::open(&recipe.evaluation, options.data_folder, &split)?,
     };
-    let (contents, events_per_second) = if let Network::Combination(settings) = &recipe.network {
-        (combination::build(file, settings, &split, options.data_folder)?, 0.0)
+    let (contents, validation, events_per_second) = if let Network::Combination(settings) = &recipe.network {
+        (combination::build(file, settings, &split, options.data_folder)?, split.validation, 0.0)
     } else {
+        if let Some(settings) = &recipe.fixed {
+            fixed::units(&split, settings)?;
+        }
         let trained = train_networks(file, &split, options)?;
-        (contents(file, &trained, &split)?, trained.events_per_second())
+        let mut contents = contents(file, &trained, &split)?;
+        let validation = match &recipe.fixed {
+            Some(settings) => add_program(&mut contents, recipe, settings, &trained, split, options)?,
+            None => split.validation,
+        };
+        (contents, validation, trained.events_per_second())
     };
-    let card = bundle::write(contents, &split, evaluation.as_ref(), options.output)?;
+    let card = bundle::write(contents, &validation, evaluation.as_ref(), options.output)?;
     Checkpoints::new(options.output.folder(), None).remove()?;
     Ok(Outcome { card, events_per_second })
 }
@@ -159,6 +172,39 @@ fn contents(file: &RecipeFile, trained: &Trained, split: &Split) -> Result<Conte
     Ok(Contents { graphs, card: card::of_model(file, model, members(trained), split) })
 }
 
+/// Adds the fixed-point program to the contents of a bundle; gives the validation events back.
+fn add_program(
+    contents: &mut Contents,
+    recipe: &Recipe,
+    settings: &recipe::Fixed,
+    trained: &Trained,
+    split: Split,
+    options: &Options<'_>,
+) -> Result<EventMatrix, TrainError> {
+    let model = &trained.model;
+    let door = fixed::door(&model.preprocessing, &split, settings)?;
+    let search = settings.search.as_ref();
+    let samples =
+        search.map(|search| Samples::load(search, options.data_folder, &split, model)).transpose()?;
+    let validation = split.validation.clone();
+    let events = split.counted(&door);
+    let devices = Devices::new(options.device)?;
+    let lowering = Lowering::new(recipe, trained, door, &events, &devices)?;
+    let settings = match (search, &samples) {
+        (Some(search), Some(samples)) => {
+            let findings = fixed::search::search(&lowering, settings, search, samples, options.progress)?;
+            findings.report(search, options.bits_table)?;
+            findings.settings(settings)
+        }
+        _ => settings.clone(),
+    };
+    let outcome = lowering.run(&settings, options.progress)?;
+    tracing::info!("fixed point: {}", outcome.pruning);
+    card::add_program(&mut contents.card, &outcome);
+    contents.graphs.push((Precision::Fixed, outcome.program.to_json().into_bytes()));
+    Ok(validation)
+}
+
 /// The networks that a recipe asks for, one after the other.
 #[must_use]
 pub fn objectives(network: &Network) -> Vec<Objective> {
@@ -201,6 +247,7 @@ impl Networks<'_> {
                 split: self.split,
                 devices: &self.devices,
                 member: index as u64,
+                start: None,
                 progress,
             };
             let (file, split, checkpoints) = (self.file, self.split, &mut self.checkpoints);

@@ -84,6 +84,9 @@ struct TrainingArgs {
     /// Event tables of signals for the metrics on the card, instead of the recipe's.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "evaluate_background")]
     evaluate_signal: Vec<PathBuf>,
+    /// Write the table of the recipe's search for bits (fixed.search) to this file as CSV, and beside it as Markdown (.md).
+    #[arg(long, value_name = "FILE.csv")]
+    bits_table: Option<PathBuf>,
     /// Where to train: cpu, cuda or cuda:N. CUDA needs a build with the cargo feature of this name.
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Device,
@@ -134,6 +137,10 @@ fn run_arena(arguments: &ArenaArgs) -> anyhow::Result<()> {
 fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {
     start_logging(arguments.quiet);
     let recipe = RecipeFile::read(&arguments.recipe)?;
+    if arguments.bits_table.is_some() {
+        let searches = recipe.recipe.fixed.as_ref().is_some_and(|fixed| fixed.search.is_some());
+        anyhow::ensure!(searches, "--bits-table: the recipe has no [fixed.search]");
+    }
     let output = Output::new(&arguments.output, arguments.force)?;
     let progress = progress_bar(arguments.quiet);
     let evaluation = arguments.evaluate_background.clone().map(|background| Evaluation {
@@ -146,6 +153,7 @@ fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {
         checkpoint_every: arguments.checkpoint_every,
         resume: arguments.resume,
         evaluation,
+        bits_table: arguments.bits_table.as_deref(),
         device: arguments.device,
         progress: &progress,
     };

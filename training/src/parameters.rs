@@ -9,7 +9,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt};
 
+use trigsieve_fixed::Format;
+
 use crate::TrainError;
+use crate::fixed::network::StackFormats;
 use crate::network::{Activation, Dense, Network};
 
 /// Shape of a stack.
@@ -86,6 +89,15 @@ impl Parameters {
         Self { stacks }
     }
 
+    /// Biases become constants, which no optimiser changes.
+    #[must_use]
+    pub fn with_constant_biases(mut self) -> Self {
+        for layer in self.stacks.iter_mut().flat_map(|stack| &mut stack.layers) {
+            layer.bias = layer.bias.take().map(|bias| bias.set_require_grad(false));
+        }
+        self
+    }
+
     /// One of the stacks.
     ///
     /// # Panics
@@ -122,6 +134,34 @@ impl Stack {
         })
     }
 
+    /// [N, inputs] to [N, outputs] with numbers rounded to formats on the way; `activation` after every layer but the last.
+    #[must_use]
+    pub fn forward_fixed(
+        &self,
+        inputs: Tensor<2>,
+        activation: Activation,
+        formats: &StackFormats,
+    ) -> Tensor<2> {
+        let last = self.layers.len().saturating_sub(1);
+        let inputs = match &formats.input {
+            Some(format) => rounded(inputs, format),
+            None => inputs,
+        };
+        self.layers.iter().zip(&formats.layers).enumerate().fold(
+            inputs,
+            |values, (index, (layer, formats))| {
+                let weights = rounded(layer.weight.val(), &formats.weights);
+                let sums = values.matmul(weights);
+                let sums = match &layer.bias {
+                    Some(bias) => sums + rounded(bias.val(), &formats.biases).unsqueeze(),
+                    None => sums,
+                };
+                let values = if index == last { sums } else { activate(sums, activation) };
+                rounded(values, &formats.output)
+            },
+        )
+    }
+
     /// The layers as plain numbers.
     ///
     /// # Errors
@@ -134,6 +174,18 @@ impl Stack {
         }
         Ok(Network { layers })
     }
+}
+
+/// The nearest numbers of a format, which rounds ties to even and saturates. The gradient is that of the numbers
+/// themselves, and 0 where they saturate.
+fn rounded<const D: usize>(values: Tensor<D>, format: &Format) -> Tensor<D> {
+    let step = (-f64::from(format.fraction())).exp2();
+    let (least, most) = (format.to_f64(format.min_raw()), format.to_f64(format.max_raw()));
+    let values = values.clamp(least, most);
+    let nearest = values.clone().div_scalar(step).round().mul_scalar(step);
+    // Both the difference and the sum are exact: of a number and its nearest, one is 0 or at least half the other.
+    let change = (nearest - values.clone()).detach();
+    values + change
 }
 
 /// The activation on a tensor.

@@ -4,6 +4,7 @@ use trigsieve::event::Feature;
 
 use crate::TrainError;
 use crate::data::EventMatrix;
+use crate::fixed::Door;
 use crate::layout::{Layout, ObjectInputs};
 use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Term};
 
@@ -108,6 +109,28 @@ impl Preprocessing {
     #[must_use]
     pub fn type_weight(&self) -> f32 {
         self.type_weight
+    }
+
+    /// The same for rows as a door counts them: to its network inputs, with the weights of their errors.
+    #[must_use]
+    pub fn in_hardware_units(&self, door: &Door) -> Self {
+        let step = |input: usize| (-f64::from(door.shifts()[input])).exp2();
+        let inputs = 0..self.layout.inputs;
+        let scale = |input: usize| if door.used()[input] { step(input) as f32 } else { 0.0 };
+        let offset = |input: usize| (-(door.offsets()[input] as f64) * step(input)) as f32;
+        let weights = |weights: &Vec<f32>| -> Vec<f32> {
+            let factors = weights.iter().zip(door.factor());
+            factors.map(|(weight, factor)| (f64::from(*weight) / factor.powi(2)) as f32).collect()
+        };
+        Self {
+            pt: PtTransform::Linear,
+            scale: inputs.clone().map(scale).collect(),
+            offset: inputs.map(offset).collect(),
+            weight: weights(&self.weight),
+            terms: self.terms.iter().map(weights).collect(),
+            saturation: None,
+            ..self.clone()
+        }
     }
 
     /// Appends the network inputs of an event.

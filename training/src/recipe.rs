@@ -3,6 +3,7 @@
 //! A recipe as written leaves out what its family has a default for; [`Recipe`] has every value.
 
 mod check;
+mod fixed;
 mod network;
 mod optimiser;
 mod written;
@@ -16,6 +17,7 @@ use trigsieve::model::sha256_hex;
 use crate::TrainError;
 use crate::layout::ObjectInputs;
 
+pub use fixed::{Fixed, PerLayer, Search, Units, Width, saturating};
 pub use network::{Body, Combination, CombinationRule, Ensemble, EnsembleRule, Network, Svdd, SvddLoss, Vae};
 pub use optimiser::{GradientClipping, Optimiser, Schedule};
 
@@ -59,6 +61,8 @@ pub struct Recipe {
     pub training: Training,
     /// The int8 graph.
     pub quantisation: Quantisation,
+    /// The fixed-point program; `None`: the bundle has none.
+    pub fixed: Option<Fixed>,
     /// Files on which the card's metrics are measured.
     pub evaluation: Evaluation,
 }

@@ -102,6 +102,7 @@ fn the_model_computes_the_trained_loss() {
             split: &split,
             devices: &Devices::new(Device::Cpu).unwrap(),
             member: 0,
+            start: None,
             progress: &indicatif::ProgressBar::hidden(),
         };
         let losses = losses(&trained.networks[0].parameters, &split.validation, &setting).unwrap();

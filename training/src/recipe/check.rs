@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use trigsieve::event::Encoding;
+use trigsieve_fixed::{Overflow, Rounding};
 
 use super::{
-    Body, Combination, Data, Ensemble, Evaluation, GradientClipping, Network, Optimiser, Preprocessing,
-    PtTransform, Quantisation, Recipe, STATIC, Schedule, Score, Svdd, Term, Training, Vae, written,
+    Body, Combination, Data, Ensemble, Evaluation, Fixed, GradientClipping, Network, Optimiser,
+    Preprocessing, PtTransform, Quantisation, Recipe, STATIC, Schedule, Score, Search, Svdd, Term, Training,
+    Units, Vae, Width, saturating, written,
 };
 use crate::TrainError;
 use crate::network::Activation;
@@ -59,6 +61,10 @@ impl Checker<'_> {
         self.training(&recipe.training)?;
         self.quantisation(&recipe.quantisation)?;
         self.evaluation(&recipe.evaluation)?;
+        if let Some(fixed) = &recipe.fixed {
+            self.lowered(recipe, fixed)?;
+            self.fixed(fixed)?;
+        }
         self.score(&recipe.score, &recipe.network)?;
         self.preprocessing(&recipe.preprocessing)
     }
@@ -233,6 +239,83 @@ impl Checker<'_> {
         let complete = evaluation.background.is_some() != evaluation.signals.is_empty();
         let expected = "given together with evaluation.signals, or neither";
         self.require("evaluation.background", "not", expected, complete)
+    }
+
+    /// Whether a network has a fixed-point program.
+    fn lowered(&self, recipe: &Recipe, fixed: &Fixed) -> Result<(), TrainError> {
+        let body = match &recipe.network {
+            Network::Autoencoder(body) => Some(body),
+            Network::Vae(vae) => Some(&vae.body),
+            Network::DeepSvdd(svdd) => Some(&svdd.body),
+            Network::DeepSvddEnsemble(_) | Network::Combination(_) => None,
+        };
+        let decoder = match &recipe.network {
+            Network::Vae(vae) if recipe.score.name.is_reconstruction() => vae.decoder_hidden.len() + 1,
+            _ => 0,
+        };
+        let layers = body.map_or(0, |body| body.hidden.len() + 1) + decoder;
+        let expected =
+            "left out, or the family one of autoencoder, vae, deep_svdd with activation = \"relu\"";
+        let valid = body.is_some_and(|body| body.activation == Activation::Relu);
+        self.require("fixed", "set", expected, valid)?;
+        for (key, formats, layers) in [
+            ("fixed.weights", &fixed.weights, layers),
+            ("fixed.biases", &fixed.biases, layers),
+            ("fixed.activations", &fixed.activations, layers - 1),
+        ] {
+            let expected = format!("one for all, or a list of {layers}, one a layer that the program has");
+            let found = formats.layers().unwrap_or(layers);
+            self.require(key, format!("a list of {found}"), &expected, found == layers)?;
+        }
+        Ok(())
+    }
+
+    fn fixed(&self, fixed: &Fixed) -> Result<(), TrainError> {
+        let rates = fixed.learning_rate > 0.0 && fixed.learning_rate <= 1.0;
+        self.require("fixed.learning_rate", fixed.learning_rate, "above 0 and at most 1", rates)?;
+        let epochs = fixed.qat_epochs;
+        self.require("fixed.qat_epochs", epochs, "at most 10000", epochs <= 10_000)?;
+        let events = fixed.calibration_events;
+        self.require("fixed.calibration_events", events, "at least 1", events > 0)?;
+        if let Units::Steps(steps) = &fixed.units {
+            steps.iter().try_for_each(|step| self.positive("fixed.units", *step))?;
+        }
+        self.bits("fixed.input", fixed.input, 16)?;
+        fixed.weights.widths().try_for_each(|width| self.bits("fixed.weights", width, 16))?;
+        fixed.biases.widths().try_for_each(|width| self.bits("fixed.biases", width, 32))?;
+        fixed.activations.widths().try_for_each(|width| self.bits("fixed.activations", width, 16))?;
+        self.bits("fixed.output", fixed.output, 24)?;
+        for (key, format) in
+            [("fixed.target", fixed.target), ("fixed.error", fixed.error), ("fixed.term", fixed.term)]
+        {
+            self.bits(key, Width::Format(format), 24)?;
+            self.require(key, format, "signed", format.signed)?;
+        }
+        for (key, format) in fixed.formats() {
+            let modes = [saturating(format), format.with(Rounding::default(), Overflow::default())];
+            let expected =
+                "without modes, or with AP_RND_CONV and AP_SAT: what the fine-tuning computes with";
+            self.require(key, format, expected, modes.contains(&format))?;
+        }
+        fixed.search.as_ref().map_or(Ok(()), |search| self.search(search))
+    }
+
+    fn bits(&self, key: &'static str, width: Width, most: u32) -> Result<(), TrainError> {
+        let bits = width.bits();
+        self.require(key, bits, &format!("from 2 to {most} bits"), (2..=most).contains(&bits))
+    }
+
+    fn search(&self, search: &Search) -> Result<(), TrainError> {
+        let valid = |bits: &[u32]| !bits.is_empty() && bits.iter().all(|bits| (2..=16).contains(bits));
+        let expected = "a list of numbers of bits, each from 2 to 16";
+        let (weights, activations) = (&search.weights, &search.activations);
+        self.require("fixed.search.weights", format!("{weights:?}"), expected, valid(weights))?;
+        self.require("fixed.search.activations", format!("{activations:?}"), expected, valid(activations))?;
+        let efficiency = search.background_efficiency;
+        let inside = efficiency > 0.0 && efficiency < 1.0;
+        self.require("fixed.search.background_efficiency", efficiency, "between 0 and 1", inside)?;
+        let loss = search.largest_loss;
+        self.require("fixed.search.largest_loss", loss, "0 to 1, 1 excluded", (0.0..1.0).contains(&loss))
     }
 
     fn positive(&self, key: &'static str, value: f64) -> Result<(), TrainError> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{
-    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation,
+    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation, Fixed,
     GroupExponents, Keep, Optimiser, PtTransform, Quantisation, Scaling, ScoreName, Svdd, SvddLoss, Vae,
 };
 use crate::network::Activation;
@@ -28,6 +28,7 @@ pub struct Recipe {
     pub training: Training,
     #[serde(default)]
     pub quantisation: Quantisation,
+    pub fixed: Option<Fixed>,
     #[serde(default)]
     pub evaluation: Evaluation,
 }
@@ -203,6 +204,7 @@ impl Recipe {
                 keep: self.training.keep,
             },
             quantisation: self.quantisation,
+            fixed: self.fixed.map(Fixed::with_modes),
             evaluation: self.evaluation,
         }
     }

@@ -191,6 +191,12 @@ impl Workbench {
         self.set(AUTOENCODER, network)
     }
 
+    /// Further tables at the end of the recipe.
+    pub fn append(mut self, tables: &str) -> Self {
+        self.recipe += tables;
+        self
+    }
+
     pub fn recipe(&self) -> Result<RecipeFile, TrainError> {
         RecipeFile::parse(&self.recipe, Path::new("tiny.toml"))
     }
@@ -224,6 +230,14 @@ impl Workbench {
         })
     }
 
+    /// As [`Workbench::train`], with the table of a search for bits.
+    pub fn train_with_bits_table(&self, table: &Path) -> Result<Outcome, TrainError> {
+        let recipe = self.recipe()?;
+        self.with_options(&self.bundle(), |options| {
+            train(&recipe, &Options { bits_table: Some(table), evaluation: None, ..*options })
+        })
+    }
+
     /// The networks, without a bundle, and the events.
     pub fn train_networks(&self) -> (Trained, Split) {
         let recipe = self.recipe().unwrap();
@@ -244,6 +258,7 @@ impl Workbench {
             checkpoint_every: None,
             resume: false,
             evaluation: None,
+            bits_table: None,
             device: Device::Cpu,
             progress: &indicatif::ProgressBar::hidden(),
         })
