@@ -8,7 +8,10 @@ use crate::checkpoint::trainer;
 use crate::data::Split;
 use crate::model::{Head, TrainedModel};
 use crate::preprocessing::Preprocessing;
-use crate::recipe::{Combination, CombinationRule, EnsembleRule, Network, PtTransform, RecipeFile, Scaling};
+use crate::recipe::{
+    Combination, CombinationRule, EnsembleRule, GroupExponents, Network, PtTransform, RecipeFile, Scaling,
+    Term, WORKING_POINT,
+};
 
 /// The card of trained networks.
 pub fn of_model(file: &RecipeFile, model: &TrainedModel, members: Vec<MemberCard>, split: &Split) -> Card {
@@ -92,7 +95,7 @@ fn score_card(file: &RecipeFile, model: &TrainedModel) -> ScoreCard {
         return ScoreCard { name: String::new(), formula: String::new() };
     };
     let (name, formula) = match first.head {
-        Head::Reconstruction => reconstruction_score(file, &model.preprocessing),
+        Head::Reconstruction => reconstruction_score(file, model),
         head => latent_score(head, first.log_variance_limit, &file.recipe.network),
     };
     if model.members.len() == 1 {
@@ -132,26 +135,18 @@ fn latent_score(head: Head, limit: f32, network: &Network) -> (String, String) {
     };
     let invalid =
         "An event with a NaN or infinite input may have a finite score; the engine marks it invalid.";
-    let limits = match head.has_variance() {
-        true => format!("; ln sigma^2 is kept within +-{limit}"),
-        false => String::new(),
-    };
+    let limits =
+        if head.has_variance() { format!("; ln sigma^2 is kept within +-{limit}") } else { String::new() };
     (name.to_owned(), format!("{formula}{limits}. {invalid}"))
 }
 
-fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (String, String) {
-    let settings = &file.recipe.score;
-    let invalid = "An event with a NaN or infinite input has a NaN or infinite score.";
+fn reconstruction_score(file: &RecipeFile, model: &TrainedModel) -> (String, String) {
+    let (settings, preprocessing) = (&file.recipe.score, &model.preprocessing);
     let decoded = match file.recipe.network {
         Network::Vae(_) => ", decoded from the mean of the latent variables",
         _ => "",
     };
     let z = format!("z: network inputs, zhat: their reconstruction{decoded}");
-    let occupancy = format!(
-        "f_j^{}): f_j the fraction of training events with the object, q_j = {} for eta and phi, {} for numbers of objects \
-         and 1 for others",
-        settings.occupancy_exponent, settings.angle_weight, settings.count_weight
-    );
     let types = match preprocessing.type_weight() {
         0.0 => String::new(),
         weight => format!(
@@ -159,24 +154,58 @@ fn reconstruction_score(file: &RecipeFile, preprocessing: &Preprocessing) -> (St
              the one-hot inputs"
         ),
     };
-    if settings.masking {
-        let objects = preprocessing.layout().objects.len();
-        let formula = format!(
-            "sum_j m_j w_j (zhat_j - z_j)^2{types}; {z}; m_j: 1 where the object of input j is present, else 0; \
-             w_j = q_j / ({objects} {occupancy}; the eta of MET has weight 0. {invalid}"
-        );
-        return ("masked_weighted_squared_error".to_owned(), formula);
-    }
-    let terms = preprocessing.weight().iter().filter(|weight| **weight > 0.0).count();
-    let plain = settings.angle_weight == 1.0 && settings.count_weight == 1.0;
-    if settings.occupancy_exponent == 0.0 && plain {
+    let invalid = if settings.terms.len() > 1 {
+        "An event with a NaN or infinite input may have a finite score; the engine marks it invalid."
+    } else {
+        "An event with a NaN or infinite input has a NaN or infinite score."
+    };
+    let inputs = preprocessing.weight().iter().filter(|weight| **weight > 0.0).count();
+    let plain = |term: &Term| {
+        term.objects.is_empty()
+            && (term.occupancy_exponent, term.angle_weight, term.count_weight) == (0.0, 1.0, 1.0)
+    };
+    if let ([term], false) = (settings.terms.as_slice(), settings.masking)
+        && plain(term)
+    {
         let formula =
-            format!("sum_j (zhat_j - z_j)^2 / {terms}{types}; {z}; without the eta of MET. {invalid}");
+            format!("sum_j (zhat_j - z_j)^2 / {inputs}{types}; {z}; without the eta of MET. {invalid}");
         return ("mean_squared_error".to_owned(), formula);
     }
-    let formula =
-        format!("sum_j w_j (zhat_j - z_j)^2{types}; {z}; w_j = q_j / ({terms} {occupancy}. {invalid}");
-    ("weighted_squared_error".to_owned(), formula)
+    let (mask, shares, masked) = if settings.masking {
+        let mask = "; m_j: 1 where the object of input j is present, else 0";
+        (mask, preprocessing.layout().objects.len(), "m_j ")
+    } else {
+        ("", inputs, "")
+    };
+    let square = format!("{masked}w_j (zhat_j - z_j)^2");
+    let f = "f_j: the fraction of training events with the object; the eta of MET has weight 0";
+    if let [term] = settings.terms.as_slice() {
+        let weights = weights_text(term, shares);
+        let name = if settings.masking { "masked_weighted_squared_error" } else { "weighted_squared_error" };
+        return (name.to_owned(), format!("sum_j {square}{types}; {z}{mask}; {weights}; {f}. {invalid}"));
+    }
+    let terms = settings.terms.iter().zip(&model.divisors).enumerate().map(|(index, (term, divisor))| {
+        format!("t = {}: d = {divisor}, {}", index + 1, weights_text(term, shares))
+    });
+    let terms = terms.collect::<Vec<_>>().join("; ");
+    let square = square.replace("w_j", "w_tj");
+    let formula = format!(
+        "max_t (sum_j {square}) / d_t; {z}{mask}; d_t: what the sum exceeds in training background at an efficiency \
+         of {WORKING_POINT:e} / {}; {terms}; {f}. {invalid}",
+        settings.terms.len()
+    );
+    (format!("largest_of_{}_squared_errors", settings.terms.len()), formula)
+}
+
+fn weights_text(term: &Term, shares: usize) -> String {
+    let objects = match term.objects.as_slice() {
+        [] => String::new(),
+        objects => format!(" for {}, 0 for other objects", objects.join(", ")),
+    };
+    format!(
+        "w_j = q_j / ({shares} f_j^{}){objects}, q_j = {} for eta and phi, {} for numbers of objects and 1 for others",
+        term.occupancy_exponent, term.angle_weight, term.count_weight
+    )
 }
 
 fn preprocessing_text(file: &RecipeFile, preprocessing: &Preprocessing, split: &Split) -> String {
@@ -197,8 +226,10 @@ fn preprocessing_text(file: &RecipeFile, preprocessing: &Preprocessing, split: &
         Scaling::None => "z_j = g_j",
     };
     let folded = match preprocessing.pt() {
-        PtTransform::Linear => " float.onnx holds a and b inside the weights of its layers.",
-        PtTransform::Log1p { .. } => "",
+        PtTransform::Linear if preprocessing.saturation().is_none() => {
+            " float.onnx holds a and b inside the weights of its layers."
+        }
+        _ => "",
     };
     let numbers = preprocessing.scale().iter().zip(preprocessing.offset()).zip(&split.features);
     let numbers: Vec<String> = numbers
@@ -209,5 +240,16 @@ fn preprocessing_text(file: &RecipeFile, preprocessing: &Preprocessing, split: &
         })
         .collect();
     let legend = if file.recipe.preprocessing.scaling == Scaling::Standardise { "a, b" } else { "b" };
-    format!("{map}; {g}. Inputs that are not listed are not used.{folded} {legend}: {}.", numbers.join(", "))
+    let weighted = " a and b include the recipe's input weights.";
+    let settings = &file.recipe.preprocessing;
+    let plain =
+        settings.input_angle_weight == 1.0 && settings.input_occupancy_exponent == GroupExponents::All(0.0);
+    let saturation = preprocessing.saturation().map_or_else(String::new, |limit| {
+        format!(" The network reads z within +-{limit}; what it has to reconstruct is z itself.")
+    });
+    format!(
+        "{map}; {g}.{} Inputs that are not listed are not used.{saturation}{folded} {legend}: {}.",
+        if plain { "" } else { weighted },
+        numbers.join(", ")
+    )
 }

@@ -44,7 +44,7 @@ impl FromStr for Interval {
             None => (text, ""),
         };
         match (number.parse::<u64>(), unit) {
-            (Ok(1..), "") => Ok(Self::Steps(number.parse().unwrap_or(u64::MAX))),
+            (Ok(steps @ 1..), "") => Ok(Self::Steps(steps)),
             (Ok(seconds @ 1..), _) => Ok(Self::Time(Duration::from_secs(seconds))),
             _ => Err(format!("`{text}` is neither a number of steps, as in 500, nor of seconds, as in 30s")),
         }

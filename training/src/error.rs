@@ -117,6 +117,19 @@ pub enum TrainError {
         /// Types of another.
         other: usize,
     },
+    /// A recipe names objects that the encoding has not.
+    #[error("no object of the encoding is a `{group}`; its objects are {objects}")]
+    Group {
+        /// The group.
+        group: String,
+        /// Names of the objects.
+        objects: String,
+    },
+    /// Several terms in the score of an encoding with object types.
+    #[error(
+        "score.terms: an encoding with object types can have one term only, which has the cross-entropies"
+    )]
+    TypedTerms,
     /// More events than an order can number.
     #[error("more than 4,294,967,295 training events; train on fewer files")]
     TooManyEvents,

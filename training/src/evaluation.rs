@@ -40,18 +40,19 @@ impl EvaluationFiles {
     /// When the graph does not score, a table has unequal weights, or two signals have the same name.
     pub fn measure(&self, bundle: &ModelBundle, precision: Precision) -> Result<Metrics, TrainError> {
         let (mut scorer, sha256) = scorer(bundle, precision)?;
-        let model = Model {
-            name: bundle.card().name.clone(),
-            encoding: bundle.card().encoding.clone(),
-            engine: scorer.describe(),
-            precision,
-            model_sha256: sha256,
-        };
+        let model = model(bundle, precision, scorer.describe(), sha256);
         let mut score = |table| Sample::score(table, scorer.as_mut(), &mut |_| {});
         let background = score(&self.background)?;
         let signals = self.signals.iter().map(score).collect::<Result<Vec<_>, _>>()?;
         Ok(evaluate(model, &background, &signals)?.card())
     }
+}
+
+/// How metrics name one of the graphs of a bundle.
+pub fn model(bundle: &ModelBundle, precision: Precision, engine: String, model_sha256: String) -> Model {
+    let card = bundle.card();
+    let (name, encoding) = (card.name.clone(), card.encoding.clone());
+    Model { name, encoding, engine, precision, model_sha256 }
 }
 
 /// The compiled-in engine on one of the graphs of a bundle, and the graph's SHA-256.

@@ -13,7 +13,7 @@ use crate::recipe::{Body, Score, ScoreName, Svdd, SvddLoss, Vae};
 /// Events as tensors.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Network inputs z, [N, K].
+    /// z, [N, K], without the network's saturation.
     pub inputs: Tensor<2>,
     /// Weights of reconstruction errors, [N, K]; `None` for a family without.
     pub weights: Option<Tensor<2>>,
@@ -48,6 +48,7 @@ pub struct Task {
     k: usize,
     types: Option<Types>,
     type_weight: f32,
+    saturation: Option<f32>,
 }
 
 impl Types {
@@ -84,6 +85,7 @@ impl Task {
             k: preprocessing.layout().inputs,
             types: Types::of(preprocessing)?,
             type_weight: preprocessing.type_weight(),
+            saturation: preprocessing.saturation(),
         })
     }
 
@@ -128,19 +130,27 @@ impl Task {
     pub fn losses(&self, parameters: &Parameters, batch: Batch) -> Tensor<1> {
         match &self.objective {
             Objective::Autoencoder(body) => {
-                let reconstruction = parameters.stack(0).forward(batch.inputs.clone(), body.activation);
+                let reconstruction = parameters.stack(0).forward(self.read(&batch), body.activation);
                 self.reconstruction_errors(reconstruction, batch)
             }
             Objective::Vae(vae) => self.vae_losses(vae, parameters, batch),
             Objective::DeepSvdd(svdd) => {
-                svdd_losses(svdd, parameters.stack(0).forward(batch.inputs, svdd.body.activation))
+                svdd_losses(svdd, parameters.stack(0).forward(self.read(&batch), svdd.body.activation))
             }
+        }
+    }
+
+    /// What the network reads.
+    fn read(&self, batch: &Batch) -> Tensor<2> {
+        match self.saturation {
+            Some(limit) => batch.inputs.clone().clamp(-limit, limit),
+            None => batch.inputs.clone(),
         }
     }
 
     fn vae_losses(&self, vae: &Vae, parameters: &Parameters, batch: Batch) -> Tensor<1> {
         let activation = vae.body.activation;
-        let outputs = parameters.stack(0).forward(batch.inputs.clone(), activation);
+        let outputs = parameters.stack(0).forward(self.read(&batch), activation);
         let [mu, log_variance] = halves(outputs);
         let log_variance = log_variance.clamp(-vae.log_variance_limit, vae.log_variance_limit);
         let latent = match &batch.noise {

@@ -30,7 +30,7 @@ use crate::device::Devices;
 use crate::family::{Batch, Task};
 use crate::parameters::{Parameters, numbers};
 use crate::preprocessing::Preprocessing;
-use crate::recipe::{GradientClipping, Optimiser, Recipe};
+use crate::recipe::{GradientClipping, Keep, Optimiser, Recipe};
 
 pub use rate::{Rate, RateState};
 
@@ -45,7 +45,7 @@ const VALIDATION_STREAM: u64 = u64::MAX;
 pub struct Record {
     /// Epochs run.
     pub epochs: usize,
-    /// Epoch with the least validation loss, from 1.
+    /// Epoch whose parameters were kept, from 1.
     pub best_epoch: usize,
     /// Its validation loss: the mean over the validation events.
     pub validation_loss: f64,
@@ -54,7 +54,7 @@ pub struct Record {
 /// A fitted network and how it came about.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// The parameters of the best epoch, without gradients.
+    /// The parameters of the epoch that is kept, without gradients.
     pub parameters: Parameters,
     /// Its story.
     pub record: Record,
@@ -79,6 +79,14 @@ pub struct FitState {
     step: usize,
     loss_sum: f64,
     record: Record,
+    least: Least,
+}
+
+/// The least validation loss so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Least {
+    epoch: usize,
+    loss: f64,
 }
 
 /// What a training is fitted to, and with which settings.
@@ -150,6 +158,7 @@ pub struct Trainer<'a> {
     step: usize,
     loss_sum: f64,
     record: Record,
+    least: Least,
 }
 
 impl<'a> Trainer<'a> {
@@ -169,6 +178,7 @@ impl<'a> Trainer<'a> {
             step: 0,
             loss_sum: 0.0,
             record: Record { epochs: 0, best_epoch: 0, validation_loss: f64::INFINITY },
+            least: Least { epoch: 0, loss: f64::INFINITY },
             setting,
         };
         trainer.start_epoch();
@@ -194,7 +204,7 @@ impl<'a> Trainer<'a> {
         trainer.order = unpack_order(&state.order, setting.split.training.len())
             .ok_or_else(|| damaged("order of events"))?;
         (trainer.epoch, trainer.step, trainer.loss_sum) = (state.epoch, state.step, state.loss_sum);
-        trainer.record = state.record;
+        (trainer.record, trainer.least) = (state.record, state.least);
         Ok(trainer)
     }
 
@@ -215,6 +225,7 @@ impl<'a> Trainer<'a> {
             step: self.step,
             loss_sum: self.loss_sum,
             record: self.record,
+            least: self.least,
         })
     }
 
@@ -226,7 +237,7 @@ impl<'a> Trainer<'a> {
 
     fn goes_on(&self) -> bool {
         let training = &self.setting.recipe.training;
-        let waited = self.record.epochs - self.record.best_epoch;
+        let waited = self.record.epochs - self.least.epoch;
         self.record.epochs < training.max_epochs && waited < training.patience
     }
 
@@ -274,14 +285,17 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self, events_per_second: f64) -> Result<(), TrainError> {
         let validation_loss = self.validate()?;
         self.record.epochs = self.epoch;
-        let improved = validation_loss < self.record.validation_loss;
+        let improved = validation_loss < self.least.loss;
         if improved {
+            self.least = Least { epoch: self.epoch, loss: validation_loss };
+        }
+        if improved || self.setting.recipe.training.keep == Keep::Last {
             (self.record.best_epoch, self.record.validation_loss) = (self.epoch, validation_loss);
             self.best = self.parameters.valid();
         }
         self.rate.end_epoch(improved);
         let training_loss = self.loss_sum / self.setting.steps() as f64;
-        let (epoch, best) = (self.epoch, self.record.validation_loss);
+        let (epoch, best) = (self.epoch, self.least.loss);
         self.setting.progress.suspend(|| {
             tracing::info!(
                 "epoch {epoch}: training loss {training_loss:.6}, validation loss {validation_loss:.6}, \

@@ -86,6 +86,13 @@ impl ObjectInputs {
         self.numbers.iter().chain(&self.counts).chain(&self.angles).copied()
     }
 
+    /// Whether the object belongs to a group: it has the group's name and a number. Underscores do not count.
+    #[must_use]
+    pub fn is_of(&self, group: &str) -> bool {
+        let name = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        name.chars().filter(|c| *c != '_').eq(group.chars().filter(|c| *c != '_'))
+    }
+
     /// Whether the object is there in this event.
     #[must_use]
     pub fn is_present(&self, row: &[f32]) -> bool {

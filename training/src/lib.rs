@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod bundle;
 mod card;
 pub mod checkpoint;
@@ -252,6 +253,7 @@ fn assemble(
     let mut model = TrainedModel {
         name: recipe.name.clone(),
         encoding: split.encoding.clone(),
+        divisors: vec![1.0; recipe.score.terms.len()],
         preprocessing,
         members: tasks.iter().zip(fitted).map(member).collect::<Result<_, _>>()?,
         rule,
@@ -259,6 +261,7 @@ fn assemble(
     let step = (split.training.len() / recipe.quantisation.calibration_events).max(1);
     let rows: Vec<&[f32]> = split.training.iter().step_by(step).collect();
     model.normalise_members(rows.into_iter());
+    model.normalise_terms(split.training.iter());
     Ok(model)
 }
 

@@ -5,19 +5,62 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use trigsieve::score::Device;
+use trigsieve_arena::ArenaFile;
+use trigsieve_train::arena::RecipeTrainer;
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{Interval, Options, Outcome, Output, RecipeFile, train};
 
 /// Train an anomaly-detection network on background events and write its model bundle.
 #[derive(Parser)]
 #[command(name = "trigsieve-train", version, max_term_width = 110, arg_required_else_help = true)]
-#[command(after_help = "Example:\n  trigsieve-train models/recipes/l1_ae.toml -o models/l1_ae --data .")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:\n  trigsieve-train models/recipes/l1_ae.toml -o models/l1_ae --data .\n  \
+    trigsieve-train arena models/recipes/arena.toml -o out/arena --data .")]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    training: Option<TrainingArgs>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Arena(ArenaArgs),
+}
+
+/// Train a list of recipes, measure them on a list of channels, and rank them.
+///
+/// Leaves the results table, rankings, total improvements, box plots and report.md, and the bundles in models/. What is
+/// finished is kept: the same command again goes on after an interruption.
+#[derive(Args)]
+#[command(after_help = "Example:\n  trigsieve-train arena models/recipes/arena.toml -o out/arena --data .")]
+struct ArenaArgs {
+    /// The configuration: channels and recipes (TOML).
+    config: PathBuf,
+    /// Folder of results, bundles and report.
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Folder at which relative paths start, of the configuration and of the recipes.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    data: PathBuf,
+    /// Write a checkpoint of the training that runs after so many steps (500) or seconds (30s).
+    #[arg(long, value_name = "STEPS|SECONDSs", default_value = "60s")]
+    checkpoint_every: Interval,
+    /// Where to train: cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
+    /// Say nothing but errors, and show no progress bar.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+struct TrainingArgs {
     /// The recipe: data, network, score, optimiser (TOML).
     recipe: PathBuf,
     /// Folder of the bundle to write.
@@ -51,8 +94,13 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logging(arguments.quiet);
-    match run(&arguments) {
+    let result = match (&arguments.command, &arguments.training) {
+        (Some(Command::Arena(arena)), _) => run_arena(arena),
+        (None, Some(training)) => run(training),
+        // clap asks for the one or the other.
+        (None, None) => Ok(()),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", trigsieve::message::one_line(error.as_ref()));
@@ -61,7 +109,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
+fn run_arena(arguments: &ArenaArgs) -> anyhow::Result<()> {
+    start_logging(arguments.quiet);
+    let arena = ArenaFile::read(&arguments.config, &arguments.data)?;
+    let progress = progress_bar(arguments.quiet);
+    let mut trainer = RecipeTrainer {
+        data_folder: &arguments.data,
+        checkpoint_every: Some(arguments.checkpoint_every),
+        device: arguments.device,
+        progress: &progress,
+    };
+    let outcome = trigsieve_arena::run(&arena, &arguments.output, &mut trainer)?;
+    if !arguments.quiet {
+        let (trained, kept) = (outcome.trained.len(), outcome.kept.len());
+        println!("{}: {trained} trained, {kept} finished before", arguments.output.display());
+    }
+    if outcome.failures.is_empty() {
+        return Ok(());
+    }
+    let failures = outcome.failures.iter().map(|failure| format!("{}: {}", failure.job, failure.reason));
+    anyhow::bail!("not everything was trained: {}", failures.collect::<Vec<_>>().join("; "))
+}
+
+fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {
+    start_logging(arguments.quiet);
     let recipe = RecipeFile::read(&arguments.recipe)?;
     let output = Output::new(&arguments.output, arguments.force)?;
     let progress = progress_bar(arguments.quiet);

@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::preprocessing::Preprocessing;
-use crate::recipe::EnsembleRule;
+use crate::recipe::{EnsembleRule, WORKING_POINT};
 
 /// What a network's outputs become.
 ///
@@ -10,7 +10,7 @@ use crate::recipe::EnsembleRule;
 /// a squared norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// Outputs are zhat `[K]`; the score is [`Preprocessing::reconstruction_error`].
+    /// Outputs are zhat `[K]`; the score is the largest of [`Preprocessing::error_terms`], each divided by its divisor.
     Reconstruction,
     /// Outputs are mu `[d]`; the score is sum mu^2.
     SquaredNorm,
@@ -45,10 +45,22 @@ pub struct TrainedModel {
     pub encoding: String,
     /// Scales and weights.
     pub preprocessing: Preprocessing,
+    /// What the terms of a reconstruction error are divided by in the score; 1 where there is one term.
+    pub divisors: Vec<f32>,
     /// The networks; more than one in an ensemble.
     pub members: Vec<Member>,
     /// How their scores become one.
     pub rule: EnsembleRule,
+}
+
+/// The quantile of some values, interpolated between neighbours; 1 where it is not above 0.
+fn value_at(mut values: Vec<f32>, quantile: f64) -> f32 {
+    values.sort_unstable_by(f32::total_cmp);
+    let place = quantile * values.len().saturating_sub(1) as f64;
+    let at = |place: f64| values.get(place as usize).copied().unwrap_or(1.0);
+    let (below, above) = (at(place.floor()), at(place.ceil()));
+    let value = below + (above - below) * place.fract() as f32;
+    if value > 0.0 { value } else { 1.0 }
 }
 
 impl Head {
@@ -59,7 +71,7 @@ impl Head {
     }
 
     /// The score of latent outputs; of a reconstruction, which needs the event, see
-    /// [`Preprocessing::reconstruction_error`].
+    /// [`Preprocessing::error_terms`].
     fn score(self, outputs: &[f32], limit: f32) -> f32 {
         let (mu, log_variance) =
             outputs.split_at(if self.has_variance() { outputs.len() / 2 } else { outputs.len() });
@@ -82,11 +94,22 @@ impl TrainedModel {
         self.preprocessing.layout().inputs
     }
 
-    /// The network inputs of an event.
+    /// Weights of the squared errors in every term of the score, `[K]` each, divided by the term's divisor.
+    #[must_use]
+    pub fn term_weights(&self) -> Vec<Vec<f32>> {
+        let divided =
+            |(term, divisor): (&Vec<f32>, &f32)| term.iter().map(|weight| weight / divisor).collect();
+        self.preprocessing.terms().iter().zip(&self.divisors).map(divided).collect()
+    }
+
+    /// What the network reads of an event.
     #[must_use]
     pub fn network_inputs(&self, row: &[f32]) -> Vec<f32> {
         let mut inputs = Vec::with_capacity(row.len());
         self.preprocessing.extend_network_inputs(row, &mut inputs);
+        if let Some(limit) = self.preprocessing.saturation() {
+            inputs.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
+        }
         inputs
     }
 
@@ -105,9 +128,32 @@ impl TrainedModel {
     fn member_score(&self, member: &Member, row: &[f32], inputs: &[f32]) -> f32 {
         let outputs = member.network.outputs(inputs);
         match member.head {
-            Head::Reconstruction => self.preprocessing.reconstruction_error(row, &outputs),
+            Head::Reconstruction => {
+                let terms = self.preprocessing.error_terms(row, &outputs);
+                let scores = terms.iter().zip(&self.divisors).map(|(term, divisor)| term / divisor);
+                scores.fold(f32::NEG_INFINITY, f32::max)
+            }
             head => head.score(&outputs, member.log_variance_limit),
         }
+    }
+
+    /// Gives every term of a reconstruction error the divisor that makes it exceed 1 in an equal share of
+    /// [`WORKING_POINT`] of the events in `rows`.
+    pub fn normalise_terms<'r>(&mut self, rows: impl Iterator<Item = &'r [f32]>) {
+        let count = self.preprocessing.terms().len();
+        let Some(member) =
+            self.members.first().filter(|member| count > 1 && member.head == Head::Reconstruction)
+        else {
+            return;
+        };
+        let mut terms = vec![Vec::new(); count];
+        for row in rows {
+            let outputs = member.network.outputs(&self.network_inputs(row));
+            let errors = self.preprocessing.error_terms(row, &outputs);
+            terms.iter_mut().zip(errors).for_each(|(term, error)| term.push(error));
+        }
+        let quantile = 1.0 - WORKING_POINT / count as f64;
+        self.divisors = terms.into_iter().map(|term| value_at(term, quantile)).collect();
     }
 
     /// Gives every member of an ensemble the factor that makes its mean score over `rows` 1, divided by the number of

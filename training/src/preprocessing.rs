@@ -5,7 +5,7 @@ use trigsieve::event::Feature;
 use crate::TrainError;
 use crate::data::EventMatrix;
 use crate::layout::{Layout, ObjectInputs};
-use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Score};
+use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Term};
 
 /// From physical inputs x to network inputs z, and the weights of reconstruction errors.
 ///
@@ -15,7 +15,10 @@ use crate::recipe::{ConstantInputs, PtTransform, Recipe, Scaling, Score};
 /// deviation over all training events. A one-hot type is left as it is. An input without meaning (eta of missing
 /// transverse momentum), or a constant one that is to be ignored, has z = 0.
 ///
-/// The reconstruction error of an event is sum_j m_j w_j (zhat_j - z_j)^2. With masking, m_j = 1 where the object of
+/// Rms and standard deviation are then divided by the recipe's input weights: f^-`input_occupancy_exponent` of the
+/// object, and `input_angle_weight` for angles.
+///
+/// A term of the reconstruction error of an event is sum_j m_j w_j (zhat_j - z_j)^2. With masking, m_j = 1 where the object of
 /// input j is present and 0 elsewhere, and w_j = q_j / (O f_j^a): f the fraction of training events with the object, a the
 /// recipe's `occupancy_exponent`, q = `angle_weight` for angles, `count_weight` for counts and 1 for others, O the number of objects. Without
 /// masking, m_j = 1 and w_j = q_j / (J f_j^a) with the number J of inputs that have an error, so that a = 0 and q = 1 give the
@@ -28,6 +31,8 @@ pub struct Preprocessing {
     scale: Vec<f32>,
     offset: Vec<f32>,
     weight: Vec<f32>,
+    terms: Vec<Vec<f32>>,
+    saturation: Option<f32>,
     type_weight: f32,
 }
 
@@ -38,6 +43,7 @@ impl Preprocessing {
     /// [`TrainError::ConstantInputs`] names every input that has no spread, unless the recipe ignores them.
     pub fn fit(recipe: &Recipe, features: &[Feature], training: &EventMatrix) -> Result<Self, TrainError> {
         let layout = Layout::of(features);
+        check_groups(recipe, &layout)?;
         let mut moments = Moments::new(&layout, recipe.preprocessing.scaling == Scaling::Rms);
         for row in training.iter() {
             moments.add(row, &layout, recipe.preprocessing.pt);
@@ -80,10 +86,22 @@ impl Preprocessing {
         &self.offset
     }
 
-    /// w_j, `[K]`; 0 for an input without meaning and for types.
+    /// w_j, `[K]`: the sum of the terms' weights; 0 for an input without meaning and for types.
     #[must_use]
     pub fn weight(&self) -> &[f32] {
         &self.weight
+    }
+
+    /// w_j of every term of the score, `[K]` each.
+    #[must_use]
+    pub fn terms(&self) -> &[Vec<f32>] {
+        &self.terms
+    }
+
+    /// What the network reads lies within this and minus this.
+    #[must_use]
+    pub fn saturation(&self) -> Option<f32> {
+        self.saturation
     }
 
     /// Weight of the cross-entropy of one object's type; 0 in encodings without types.
@@ -116,26 +134,54 @@ impl Preprocessing {
         }
     }
 
-    /// The reconstruction error of one event, as the graphs compute it: squared errors and cross-entropies.
+    /// The terms of the reconstruction error of one event, as the graphs compute them: sums of squared errors; the
+    /// first one has the cross-entropies.
     #[must_use]
-    pub fn reconstruction_error(&self, row: &[f32], reconstruction: &[f32]) -> f32 {
-        let (mut truth, mut weights) = (Vec::new(), Vec::new());
+    pub fn error_terms(&self, row: &[f32], reconstruction: &[f32]) -> Vec<f32> {
+        let (mut truth, mut present) = (Vec::new(), Vec::new());
         self.extend_network_inputs(row, &mut truth);
-        self.extend_weights(row, &mut weights);
-        let squares = reconstruction.iter().zip(&truth).zip(&weights);
-        let squared: f32 = squares.map(|((found, truth), weight)| (found - truth).powi(2) * weight).sum();
-        let entropy: f32 =
-            self.layout.typed_objects().map(|object| cross_entropy(object, row, reconstruction)).sum();
-        squared + self.type_weight * entropy
+        self.extend_weights(row, &mut present);
+        let squares = reconstruction.iter().zip(&truth).zip(&present);
+        // A weight of 0 in all terms is one in each.
+        let squares =
+            squares.map(
+                |((found, truth), weight)| {
+                    if *weight == 0.0 { (found - truth) * 0.0 } else { (found - truth).powi(2) }
+                },
+            );
+        let squares: Vec<f32> = squares.collect();
+        let sum =
+            |weight: &Vec<f32>| squares.iter().zip(weight).map(|(square, weight)| square * weight).sum();
+        let mut terms: Vec<f32> = self.terms.iter().map(sum).collect();
+        let entropies = self.layout.typed_objects().map(|object| cross_entropy(object, row, reconstruction));
+        terms[0] += self.type_weight * entropies.sum::<f32>();
+        terms
+    }
+}
+
+/// Every group that the recipe names has objects.
+fn check_groups(recipe: &Recipe, layout: &Layout) -> Result<(), TrainError> {
+    let terms = recipe.score.terms.iter().flat_map(|term| &term.objects);
+    let named = terms.chain(recipe.preprocessing.input_occupancy_exponent.groups());
+    let known = |group: &&String| layout.objects.iter().any(|object| object.is_of(group));
+    match named.into_iter().find(|group| !known(group)) {
+        None if recipe.score.terms.len() > 1 && layout.typed_objects().next().is_some() => {
+            Err(TrainError::TypedTerms)
+        }
+        None => Ok(()),
+        Some(group) => {
+            let objects = layout.objects.iter().map(|object| object.name.clone()).collect::<Vec<_>>();
+            Err(TrainError::Group { group: group.clone(), objects: objects.join(", ") })
+        }
     }
 }
 
 /// q of an input.
-fn relative_weight(object: &ObjectInputs, input: usize, score: &Score) -> f64 {
+fn relative_weight(object: &ObjectInputs, input: usize, term: &Term) -> f64 {
     if object.angles.contains(&input) {
-        score.angle_weight
+        term.angle_weight
     } else if object.counts.contains(&input) {
-        score.count_weight
+        term.count_weight
     } else {
         1.0
     }
@@ -218,7 +264,8 @@ impl Moments {
             object.continuous().filter(move |&input| !is_flag(object, input) || self.count[input] == 0)
         });
         // Never present: least stays above greatest. NaN (a pT below the domain of the logarithm) compares false.
-        inputs.filter(|&input| !(self.least[input] < self.greatest[input])).collect()
+        let varies = |&input: &usize| self.least[input] < self.greatest[input];
+        inputs.filter(|input| !varies(input)).collect()
     }
 
     /// Scale and offset of an input.
@@ -236,33 +283,54 @@ impl Moments {
     }
 
     fn preprocessing(self, recipe: &Recipe, layout: Layout, constant: &[usize]) -> Preprocessing {
-        let k = layout.inputs;
-        let (mut scale, mut offset, mut weight) = (vec![0.0; k], vec![0.0; k], vec![0.0; k]);
-        let used = |input: &usize| !constant.contains(input);
-        let errors: usize =
-            layout.objects.iter().map(|object| object.continuous().filter(used).count()).sum();
-        let terms = if recipe.score.masking { layout.objects.len() } else { errors } as f64;
+        let (mut scale, mut offset) = (vec![0.0; layout.inputs], vec![0.0; layout.inputs]);
         for (place, object) in layout.objects.iter().enumerate() {
-            let occupancy = self.occupied[place] as f64 / self.events as f64;
-            let share = occupancy.powf(-recipe.score.occupancy_exponent) / terms;
-            for input in object.continuous().filter(used) {
+            let exponent = recipe.preprocessing.input_occupancy_exponent.of(object);
+            let rarity = self.occupancy(place).powf(-exponent);
+            for input in object.continuous().filter(|input| !constant.contains(input)) {
                 let (factor, shift) = self.linear_map(input, recipe.preprocessing.scaling);
-                (scale[input], offset[input]) = (factor as f32, shift as f32);
-                let relative = relative_weight(object, input, &recipe.score);
-                weight[input] = (relative * share) as f32;
+                let angle = object.angles.contains(&input);
+                let weight = if angle { recipe.preprocessing.input_angle_weight } else { 1.0 } * rarity;
+                (scale[input], offset[input]) = ((factor * weight) as f32, (shift * weight) as f32);
             }
             object.types.iter().for_each(|&input| scale[input] = 1.0);
         }
+        let terms: Vec<Vec<f64>> =
+            recipe.score.terms.iter().map(|term| self.term(term, recipe, &layout, constant)).collect();
+        let weight = |input: usize| terms.iter().map(|term| term[input]).sum::<f64>() as f32;
         let typed = layout.typed_objects().count();
         let type_weight = if typed == 0 { 0.0 } else { recipe.score.category_weight / typed as f64 };
         Preprocessing {
             pt: recipe.preprocessing.pt,
             masking: recipe.score.masking,
+            saturation: recipe.preprocessing.saturation.map(|limit| limit as f32),
+            weight: (0..layout.inputs).map(weight).collect(),
+            terms: terms.iter().map(|term| term.iter().map(|weight| *weight as f32).collect()).collect(),
             layout,
             scale,
             offset,
-            weight,
             type_weight: type_weight as f32,
         }
+    }
+
+    /// Weights of a term, `[K]`.
+    fn term(&self, term: &Term, recipe: &Recipe, layout: &Layout, constant: &[usize]) -> Vec<f64> {
+        let mut weight = vec![0.0; layout.inputs];
+        let used = |input: &usize| !constant.contains(input);
+        let errors: usize =
+            layout.objects.iter().map(|object| object.continuous().filter(used).count()).sum();
+        let shares = if recipe.score.masking { layout.objects.len() } else { errors } as f64;
+        for (place, object) in layout.objects.iter().enumerate().filter(|(_, object)| term.has(object)) {
+            let share = self.occupancy(place).powf(-term.occupancy_exponent) / shares;
+            for input in object.continuous().filter(used) {
+                weight[input] = relative_weight(object, input, term) * share;
+            }
+        }
+        weight
+    }
+
+    /// Fraction of the events with an object.
+    fn occupancy(&self, place: usize) -> f64 {
+        self.occupied[place] as f64 / self.events as f64
     }
 }

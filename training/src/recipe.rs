@@ -7,18 +7,23 @@ mod network;
 mod optimiser;
 mod written;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use trigsieve::model::sha256_hex;
 
 use crate::TrainError;
+use crate::layout::ObjectInputs;
 
 pub use network::{Body, Combination, CombinationRule, Ensemble, EnsembleRule, Network, Svdd, SvddLoss, Vae};
 pub use optimiser::{GradientClipping, Optimiser, Schedule};
 
 /// The encoding whose sizes are fitted to training events, as a recipe may name it: without them.
 pub const STATIC: &str = "dm_static";
+
+/// Background efficiency at which the terms of a score have equal shares.
+pub const WORKING_POINT: f64 = 1e-4;
 
 /// A recipe file, read and checked.
 #[derive(Clone, Debug)]
@@ -79,6 +84,38 @@ pub struct Preprocessing {
     pub scaling: Scaling,
     /// What to do with an input that is the same in all training events.
     pub constant_inputs: ConstantInputs,
+    /// The network reads its inputs within this and minus this; what it has to reconstruct keeps its size. A hard
+    /// event then lies outside of what the network can follow, instead of on the line that its layers continue.
+    pub saturation: Option<f64>,
+    /// Network inputs of an object that is present in a fraction f of the training events are multiplied by
+    /// f^-exponent.
+    pub input_occupancy_exponent: GroupExponents,
+    /// Network inputs of eta and phi are multiplied by this.
+    pub input_angle_weight: f64,
+}
+
+/// An exponent for every group of objects: a group is the objects of one name, without their numbers, as in `jet`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum GroupExponents {
+    /// The same for all.
+    All(f64),
+    /// By group; 0 for others.
+    Groups(BTreeMap<String, f64>),
+}
+
+/// One weighted sum of squared errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Groups of objects in the sum; all of them where this is empty.
+    pub objects: Vec<String>,
+    /// An object that is present in a fraction f of the training events weighs f^-`occupancy_exponent`.
+    /// 0: every present object weighs the same. 1: every object has the same share in the mean score.
+    pub occupancy_exponent: f64,
+    /// Weight of the errors of eta and phi relative to that of pT.
+    pub angle_weight: f64,
+    /// Weight of the errors of numbers of objects relative to that of pT.
+    pub count_weight: f64,
 }
 
 /// Function of an input in GeV, before scaling.
@@ -126,13 +163,9 @@ pub struct Score {
     pub name: ScoreName,
     /// Whether errors of absent objects are left out.
     pub masking: bool,
-    /// An object that is present in a fraction f of the training events weighs f^-`occupancy_exponent`.
-    /// 0: every present object weighs the same. 1: every object has the same share in the mean score.
-    pub occupancy_exponent: f64,
-    /// Weight of the errors of eta and phi relative to that of pT.
-    pub angle_weight: f64,
-    /// Weight of the errors of numbers of objects relative to that of pT.
-    pub count_weight: f64,
+    /// The sums of squared errors. The loss is their sum. The score is the largest of them, each divided by its own
+    /// value that training background exceeds in an equal share of [`WORKING_POINT`], if there are several.
+    pub terms: Vec<Term>,
     /// Weight of the cross-entropy of object types, in encodings that have them as one-hot inputs.
     pub category_weight: f64,
 }
@@ -164,6 +197,19 @@ pub struct Training {
     pub max_epochs: usize,
     /// Stop after so many epochs without a new best validation loss.
     pub patience: usize,
+    /// Whose parameters the model gets.
+    pub keep: Keep,
+}
+
+/// The epoch whose parameters the model gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The one with the least validation loss.
+    #[default]
+    Best,
+    /// The last one: where the validation loss is the noise of rare objects, the best epoch is any epoch.
+    Last,
 }
 
 /// Post-training quantisation.
@@ -224,6 +270,44 @@ impl RecipeFile {
     #[must_use]
     pub fn file_name(&self) -> String {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+}
+
+impl GroupExponents {
+    /// The exponent of a group.
+    #[must_use]
+    pub fn of(&self, object: &ObjectInputs) -> f64 {
+        match self {
+            Self::All(exponent) => *exponent,
+            Self::Groups(groups) => {
+                let group = groups.iter().find(|(group, _)| object.is_of(group));
+                group.map_or(0.0, |(_, exponent)| *exponent)
+            }
+        }
+    }
+
+    /// The groups that are named.
+    pub fn groups(&self) -> impl Iterator<Item = &String> {
+        let groups = match self {
+            Self::All(_) => None,
+            Self::Groups(groups) => Some(groups.keys()),
+        };
+        groups.into_iter().flatten()
+    }
+
+    fn values(&self) -> Vec<f64> {
+        match self {
+            Self::All(exponent) => vec![*exponent],
+            Self::Groups(groups) => groups.values().copied().collect(),
+        }
+    }
+}
+
+impl Term {
+    /// Whether the object's errors are in the sum.
+    #[must_use]
+    pub fn has(&self, object: &ObjectInputs) -> bool {
+        self.objects.is_empty() || self.objects.iter().any(|group| object.is_of(group))
     }
 }
 

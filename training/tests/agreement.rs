@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{FAMILIES, K, Workbench, background};
+use common::{EXTRAS, FAMILIES, K, Workbench, background};
 use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve_train::data::EventMatrix;
@@ -53,8 +53,9 @@ fn assert_near(found: &[f32], expected: &[f32], what: &str) {
 fn benches() -> impl Iterator<Item = (String, Workbench)> {
     let families = FAMILIES.iter().map(|(name, family)| (*name, Workbench::new().family(family)));
     let families = families.chain([("autoencoder", Workbench::new())]);
+    let extras = EXTRAS.iter().map(|(name, ..)| ((*name).to_owned(), Workbench::new().extra(name)));
     let mut preprocessings = PREPROCESSINGS.iter().cycle();
-    families.flat_map(move |(name, bench)| {
+    let families = families.flat_map(move |(name, bench)| {
         // Two preprocessings a family: all of them meet a reconstruction, a latent score and an ensemble.
         let two = [preprocessings.next(), preprocessings.next()];
         two.into_iter()
@@ -64,7 +65,8 @@ fn benches() -> impl Iterator<Item = (String, Workbench)> {
                 (format!("{name}, {preprocessing}"), bench)
             })
             .collect::<Vec<_>>()
-    })
+    });
+    families.chain(extras)
 }
 
 #[test]
@@ -170,4 +172,52 @@ fn inputs_that_are_not_finite_never_give_a_finite_reconstruction_error() {
             }
         }
     }
+}
+
+#[test]
+fn a_score_of_several_terms_is_the_largest_share() {
+    let (trained, split) = Workbench::new().extra("terms").train_networks();
+    let model = &trained.model;
+    assert_eq!((model.preprocessing.terms().len(), model.divisors.len()), (2, 2));
+    let leptons = &model.preprocessing.terms()[0];
+    // MET and jets are not in the first term, angles weigh less; both terms are in the loss.
+    assert!(leptons[0] == 0.0 && leptons[54] == 0.0 && leptons[3] > 0.0);
+    assert!((leptons[4] / leptons[3] - 0.03).abs() < 1e-6);
+    let both = model.preprocessing.terms().iter().map(|term| term[3]).sum::<f32>();
+    assert!((model.preprocessing.weight()[3] / both - 1.0).abs() < 1e-6);
+    // 1500 events at 1e-4: beyond the divisors there is at most the largest event of each term.
+    let above = split.training.iter().filter(|row| model.score(row) > 1.0).count();
+    assert!((1..=2).contains(&above), "{above}");
+}
+
+#[test]
+fn what_the_network_reads_is_limited_and_what_it_reconstructs_is_not() {
+    let (trained, split) = Workbench::new().extra("saturated").train_networks();
+    let row = split.training.iter().find(|row| row[0] > 60.0).unwrap();
+    let read = trained.model.network_inputs(row);
+    assert!(read.iter().all(|value| value.abs() <= 1.5) && read.contains(&1.5));
+    let mut harder = row.to_vec();
+    harder[0] *= 2.0;
+    let model = &trained.model;
+    assert_eq!(model.network_inputs(&harder), read);
+    // The reconstruction is the same, and the error of one input larger.
+    let found = model.members[0].network.outputs(&read)[0];
+    let squared = |row: &[f32]| (found - row[0] * model.preprocessing.scale()[0]).powi(2);
+    let expected = model.preprocessing.weight()[0] * (squared(&harder) - squared(row));
+    let difference = model.score(&harder) - model.score(row);
+    assert!((difference - expected).abs() < 1e-3 * expected.abs(), "{difference} and {expected}");
+    assert!(expected > 0.0);
+}
+
+#[test]
+fn input_weights_are_in_what_the_network_reads() {
+    let plain = Workbench::new().train_networks().0.model.preprocessing;
+    let weighted = Workbench::new().extra("weighted_inputs").train_networks().0.model.preprocessing;
+    let ratio = |input: usize| weighted.scale()[input] / plain.scale()[input];
+    // Objects other than MET are present in half of the events.
+    assert!((ratio(0) - 1.0).abs() < 1e-6 && (ratio(27) - 1.0).abs() < 1e-6);
+    assert!((ratio(3) - 0.5_f32.powf(-0.4)).abs() < 0.05, "{}", ratio(3));
+    assert!((ratio(15) - 0.5_f32.powf(-0.3)).abs() < 0.05, "{}", ratio(15));
+    assert!((ratio(4) / ratio(3) - 0.2).abs() < 1e-6);
+    assert!((ratio(28) - 0.2).abs() < 1e-6);
 }

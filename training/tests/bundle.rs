@@ -159,6 +159,24 @@ fn the_card_has_the_metrics_that_evaluate_finds() {
 }
 
 #[test]
+fn the_last_epoch_is_kept_when_asked() {
+    // The rate is far too high: the best epoch is not the last.
+    let bench = Workbench::new()
+        .set("learning_rate = 0.005", "learning_rate = 0.5")
+        .set("schedule = \"cosine\"", "schedule = \"constant\"")
+        .set("max_epochs = 3", "max_epochs = 12")
+        .set("patience = 3", "patience = 12");
+    let best = bench.train().unwrap().card.training.unwrap();
+    let graph = contents(&bench.bundle())["float.onnx"].clone();
+    let last = bench.clone().set("patience = 12", "patience = 12\nkeep = \"last\"").train().unwrap().card;
+    let last = last.training.unwrap();
+    assert!(best.best_epoch < 12, "the best epoch is the last: the test says nothing");
+    assert_eq!((last.best_epoch, last.epochs), (12, 12));
+    assert!(last.validation_loss > best.validation_loss);
+    assert_ne!(contents(&bench.bundle())["float.onnx"], graph);
+}
+
+#[test]
 fn every_family_makes_a_complete_bundle() {
     for (name, family) in FAMILIES {
         let bench = Workbench::new().family(family);

@@ -98,6 +98,11 @@ fn values_out_of_range_name_their_key() {
             "network.members",
         ),
         ("[quantisation]", "[evaluation]\nsignals = [\"a.arrow\"]\n[quantisation]", "evaluation.background"),
+        ("pt = \"linear\"", "saturation = 0.0", "preprocessing.saturation"),
+        ("pt = \"linear\"", "input_occupancy_exponent = -1.0", "preprocessing.input_occupancy_exponent"),
+        ("pt = \"linear\"", "input_angle_weight = 0.0", "preprocessing.input_angle_weight"),
+        ("occupancy_exponent = 1.0\nangle_weight = 0.1", "terms = []", "score.terms"),
+        ("angle_weight = 0.1", "[[score.terms]]\nangle_weight = 0.1", "score.occupancy_exponent"),
         ("weight_bits = 8", "weight_bits = 4", "quantisation.weight_bits"),
         ("pt = \"linear\"", "pt = { log1p = { scale_gev = 0.0 } }", "preprocessing.pt.log1p.scale_gev"),
     ];
@@ -218,4 +223,15 @@ fn a_device_that_the_build_has_not_is_refused() {
     let error =
         trigsieve_train::device::Devices::new(trigsieve::score::Device::Cuda(1)).unwrap_err().to_string();
     assert!(error.contains("cuda:1") && error.contains("--device cpu"), "{error}");
+}
+
+#[test]
+fn groups_without_objects_are_named() {
+    let lines = "pt = \"linear\"\ninput_occupancy_exponent = { tau = 0.4 }";
+    let error = Workbench::new().set("pt = \"linear\"", lines).train().unwrap_err();
+    assert!(matches!(&error, TrainError::Group { group, .. } if group == "tau"), "{error}");
+    let bench = Workbench::new();
+    let score = "[[score.terms]]\nobjects = [\"jets\"]\n";
+    let error = bench.set("occupancy_exponent = 1.0\nangle_weight = 0.1\n", score).train().unwrap_err();
+    assert!(error.to_string().contains("`jets`") && error.to_string().contains("jet9"), "{error}");
 }

@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use trigsieve::model::{CARD_FILE, ModelBundle, Precision};
 use trigsieve_train::RecipeFile;
 
+/// The one file among the recipes that is none.
+const ARENA: &str = "arena.toml";
+
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
 }
 
 fn recipes() -> Vec<RecipeFile> {
     let files = std::fs::read_dir(models().join("recipes")).unwrap();
-    files.map(|file| RecipeFile::read(&file.unwrap().path()).unwrap()).collect()
+    let recipes = files.map(|file| file.unwrap().path()).filter(|path| !path.ends_with(ARENA));
+    recipes.map(|path| RecipeFile::read(&path).unwrap()).collect()
 }
 
 #[test]
@@ -47,5 +51,17 @@ fn recipes_are_named_after_their_bundles() {
 fn recipes_name_data_by_relative_paths() {
     for recipe in recipes() {
         assert!(recipe.recipe.data.files.iter().all(|file| file.is_relative()));
+    }
+}
+
+#[test]
+fn the_arena_names_recipes_that_are_there() {
+    let text = std::fs::read_to_string(models().join("recipes").join(ARENA)).unwrap();
+    let config: toml::Table = toml::from_str(&text).unwrap();
+    let recipes = config["recipe"].as_array().unwrap();
+    assert!(recipes.len() > 2);
+    for recipe in recipes {
+        let path = models().join("..").join(recipe["path"].as_str().unwrap());
+        assert!(path.is_file(), "{}", path.display());
     }
 }

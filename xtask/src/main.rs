@@ -1,6 +1,7 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|firmware|sanitize|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|sanitize|setup`. Each sets up what it needs.
 
 mod demo;
+mod models;
 mod shell;
 mod venv;
 
@@ -14,6 +15,7 @@ usage: cargo xtask TASK
   test    set up everything, and run all tests
   check   format, clippy, tests of the engine, documentation
   bench   compare the engine with its peers, interleaved, in one run
+  models  train all bundled models: [--l1 FILE] [--2b FILE], or on generated events
   firmware EVENTS [PROJECT...]
           compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
   sanitize
@@ -27,6 +29,7 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("check") => check(),
         Some("bench") => bench(),
+        Some("models") => models::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("sanitize") => sanitize(),
         Some("setup") => venv::runtime(),

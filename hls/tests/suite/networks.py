@@ -192,6 +192,7 @@ def autoencoder(name):
 
 
 SATURATING = fixed(12, 7, "AP_RND", "AP_SAT")
+NARROW = fixed(9, 4, "AP_RND", "AP_SAT")
 
 NETWORKS = {
     "dense": lambda name: plain(name),
@@ -202,7 +203,7 @@ NETWORKS = {
     "saturates_symmetric_dense": lambda name: plain(name, accum=fixed(12, 7, "AP_TRN_ZERO", "AP_SAT_SYM"), changes=1),
     "resource_dense": lambda name: plain(name, "Resource", 1),
     "resource_reuse_4_dense": lambda name: plain(name, "Resource", 4, SATURATING, changes=1),
-    "resource_reuse_24_dense": lambda name: plain(name, "Resource", 24, SATURATING, changes=1),
+    "resource_beyond_inputs_dense": lambda name: plain(name, "Resource", 24, SATURATING, changes=1),
     **{f"mode_{mode[0]}": lambda name, mode=mode: by_mode(name, mode) for mode in zip(ROUNDINGS, OVERFLOWS * 2)},
     "requantise_modes": requantise_modes,
     "accumulator_modes": accumulator_modes,
@@ -215,13 +216,13 @@ NETWORKS = {
     "weights_of_one_bit": lambda name: formats(name, fixed(12, 5), "ap_uint<1>", fixed(20, 10), fixed(14, 8), hardware_fraction=7),
     "weights_of_two_bits": lambda name: formats(name, fixed(12, 5), "ap_int<2>", fixed(20, 10), fixed(14, 8), hardware_fraction=7),
     "line": line,
-    "line_resource_reuse_3": lambda name: line(name, "Resource", 1, SATURATING, changes=1),
+    "line_resource_reuse_3": lambda name: line(name, "Resource", 3, NARROW, changes=1),
     "wraps_line": lambda name: line(name, accum=fixed(11, 5), padding=0, changes=1),
     "image": image,
     "image_padded": lambda name: image(name, padding=[[1, 1], [0, 1]], stride=1, channels=3),
     "wraps_image": lambda name: image(name, accum=fixed(11, 6), stride=[2, 1], changes=1),
     "image_resource": lambda name: image(name, "Resource", 1, padding=[[1, 1], [1, 0]]),
-    "image_resource_reuse_6": lambda name: image(name, "Resource", 6, SATURATING, padding=[[1, 0], [0, 1]], changes=1),
+    "image_resource_reuse_6": lambda name: image(name, "Resource", 6, NARROW, padding=[[1, 0], [0, 1]], changes=1),
     "pointwise": pointwise,
     "pointwise_line": pointwise_line,
     "normalise": normalise,

@@ -110,6 +110,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Keep;
 
     fn rates(schedule: Schedule, improved: &[bool]) -> Vec<f64> {
         let optimiser = match Optimiser::default() {
@@ -122,7 +123,7 @@ mod tests {
                 gradient_clipping: None,
             },
         };
-        let training = Training { batch: 1, max_epochs: improved.len(), patience: 1 };
+        let training = Training { batch: 1, max_epochs: improved.len(), patience: 1, keep: Keep::Best };
         let mut rate = Rate::new(&optimiser, &training, 2).unwrap();
         let mut rates = Vec::new();
         for &improved in improved {

@@ -9,25 +9,26 @@ use crate::recipe::PtTransform;
 
 /// `float.onnx`, single precision.
 ///
-/// Where the preprocessing is linear it costs nothing: the scale of an input goes into its row of the first layer
+/// Where the preprocessing is linear, without saturation, it costs nothing: the scale of an input goes into its row of the first layer
 /// and, inverted, into its column of the last, and its square into the error's weight; an offset goes into the biases.
 /// The graph then reconstructs physical units. The score differs from the unfolded one by rounding alone.
 ///
 /// # Errors
 /// When the network does not fit together.
 pub fn float_graph(model: &TrainedModel) -> Result<Vec<u8>, Error> {
-    let linear = model.preprocessing.pt() == PtTransform::Linear;
+    let preprocessing = &model.preprocessing;
+    let linear = preprocessing.pt() == PtTransform::Linear && preprocessing.saturation().is_none();
     ScoreGraph::new(model)?.finish(|graph, index, name| {
         let member = &model.members[index];
         if linear {
             let inputs = graph.inputs.physical.clone();
-            let folded = folded(member, &model.preprocessing);
-            let weight = folded_weight(&model.preprocessing);
-            member_score(graph, &folded, &Truth { values: inputs, weight }, name)
+            let folded = folded(member, preprocessing);
+            let terms = model.term_weights().iter().map(|term| folded_weight(term, preprocessing)).collect();
+            member_score(graph, &folded, &inputs, &Truth { values: inputs.clone(), terms }, name)
         } else {
-            let inputs = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
-            let weight = model.preprocessing.weight().to_vec();
-            member_score(graph, member, &Truth { values: inputs, weight }, name)
+            let values = graph.inputs.network(&mut graph.builder, preprocessing)?;
+            let read = graph.inputs.read(&mut graph.builder, preprocessing)?;
+            member_score(graph, member, &read, &Truth { values, terms: model.term_weights() }, name)
         }
     })
 }
@@ -35,11 +36,12 @@ pub fn float_graph(model: &TrainedModel) -> Result<Vec<u8>, Error> {
 fn member_score(
     graph: &mut ScoreGraph<'_>,
     member: &Member,
-    inputs: &Truth,
+    read: &Value,
+    truth: &Truth,
     name: &str,
 ) -> Result<Value, Error> {
-    let Some((last, hidden)) = member.network.layers.split_last() else { return Ok(inputs.values.clone()) };
-    let mut values = inputs.values.clone();
+    let Some((last, hidden)) = member.network.layers.split_last() else { return Ok(read.clone()) };
+    let mut values = read.clone();
     for (index, layer) in hidden.iter().enumerate() {
         values = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
         values = graph.activation(values, layer.activation, index)?;
@@ -48,7 +50,7 @@ fn member_score(
     match member.head {
         Head::Reconstruction => {
             let reconstruction = dense(graph, last, &index, &values, "reconstruction")?;
-            graph.reconstruction_score(&reconstruction, inputs, name)
+            graph.reconstruction_score(&reconstruction, truth, name)
         }
         head if head.has_variance() => {
             let half = last.outputs() / 2;
@@ -117,7 +119,7 @@ fn unscaled(value: f32, scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { value / scale }
 }
 
-fn folded_weight(preprocessing: &Preprocessing) -> Vec<f32> {
-    let weights = preprocessing.weight().iter().zip(preprocessing.scale());
+fn folded_weight(weight: &[f32], preprocessing: &Preprocessing) -> Vec<f32> {
+    let weights = weight.iter().zip(preprocessing.scale());
     weights.map(|(weight, scale)| weight * scale * scale).collect()
 }

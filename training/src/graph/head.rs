@@ -8,8 +8,8 @@ use crate::model::Head;
 pub struct Truth {
     /// What it should be, [N, K].
     pub values: Value,
-    /// Weight of each squared error, `[K]`.
-    pub weight: Vec<f32>,
+    /// Weight of each squared error in every term of the score, `[K]` each, divided by the term's divisor.
+    pub terms: Vec<Vec<f32>>,
 }
 
 impl ScoreGraph<'_> {
@@ -68,13 +68,34 @@ impl ScoreGraph<'_> {
         self.node("Add", &[&errors, &entropy], name)
     }
 
+    /// The largest of the terms.
     fn squared_errors(&mut self, reconstruction: &Value, truth: &Truth, name: &str) -> Result<Value, Error> {
         let error = self.node("Sub", &[reconstruction, &truth.values], "error")?;
         let squared = self.node("Mul", &[&error, &error], "squared_error")?;
+        if let [weight] = truth.terms.as_slice() {
+            return self.weighted_sum(&squared, weight, "", name);
+        }
+        let mut terms = Vec::with_capacity(truth.terms.len());
+        for (index, weight) in truth.terms.iter().enumerate() {
+            terms.push(self.weighted_sum(&squared, weight, &index.to_string(), &format!("term{index}"))?);
+        }
+        self.node("Max", &terms.iter().collect::<Vec<_>>(), name)
+    }
+
+    /// Weighted sum of squared errors, `[N]`, of present objects where absent ones are masked.
+    fn weighted_sum(
+        &mut self,
+        squared: &Value,
+        weight: &[f32],
+        suffix: &str,
+        name: &str,
+    ) -> Result<Value, Error> {
         let k = self.model.k();
+        let named = |text: &str| format!("{text}{suffix}");
         if !self.model.preprocessing.masking() {
-            let weights = self.constant("error_weights", &[k, 1], TensorData::F32(truth.weight.clone()))?;
-            let total = self.node("MatMul", &[&squared, &weights], "weighted_error")?;
+            let weights = TensorData::F32(weight.to_vec());
+            let weights = self.constant(&named("error_weights"), &[k, 1], weights)?;
+            let total = self.node("MatMul", &[squared, &weights], &named("weighted_error"))?;
             let axes = self.column_axis()?;
             return self.node("Squeeze", &[&total, &axes], name);
         }
@@ -82,12 +103,13 @@ impl ScoreGraph<'_> {
         let columns = objects.len();
         let mut weights = vec![0.0; k * columns];
         for (place, object) in objects.iter().enumerate() {
-            object.continuous().for_each(|input| weights[input * columns + place] = truth.weight[input]);
+            object.continuous().for_each(|input| weights[input * columns + place] = weight[input]);
         }
-        let weights = self.constant("error_weights", &[k, columns], TensorData::F32(weights))?;
+        let weights = TensorData::F32(weights);
+        let weights = self.constant(&named("error_weights"), &[k, columns], weights)?;
         let present = self.inputs.present(&mut self.builder, &self.model.preprocessing)?;
-        let by_object = self.node("MatMul", &[&squared, &weights], "object_error")?;
-        let masked = self.node("Mul", &[&by_object, &present], "present_error")?;
+        let by_object = self.node("MatMul", &[squared, &weights], &named("object_error"))?;
+        let masked = self.node("Mul", &[&by_object, &present], &named("present_error"))?;
         self.sum(&masked, name)
     }
 

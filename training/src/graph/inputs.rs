@@ -11,6 +11,10 @@ pub struct Inputs {
     pub physical: Value,
     /// z, [N, K].
     network: Option<Value>,
+    /// z within the saturation, [N, K].
+    read: Option<Value>,
+    /// Presence of objects, [N, objects].
+    present: Option<Value>,
     /// Inputs that logarithms or presences are taken of, divided by the logarithm's scale, by their numbers.
     selected: Option<(Vec<usize>, Value)>,
 }
@@ -18,7 +22,7 @@ pub struct Inputs {
 impl Inputs {
     pub fn new(builder: &mut GraphBuilder, k: usize) -> Result<Self, Error> {
         let physical = builder.input("inputs", ElementType::F32, &[BATCH, dimension(k)])?;
-        Ok(Self { physical, network: None, selected: None })
+        Ok(Self { physical, network: None, read: None, present: None, selected: None })
     }
 
     /// Network inputs z, [N, K].
@@ -31,6 +35,20 @@ impl Inputs {
             self.network = Some(self.compute_network(builder, preprocessing)?);
         }
         Ok(self.network.clone().unwrap_or_else(|| self.physical.clone()))
+    }
+
+    /// What the networks read, [N, K]: z, within the saturation if there is one.
+    pub fn read(&mut self, b: &mut GraphBuilder, preprocessing: &Preprocessing) -> Result<Value, Error> {
+        let network = self.network(b, preprocessing)?;
+        let Some(limit) = preprocessing.saturation() else { return Ok(network) };
+        if let Some(read) = &self.read {
+            return Ok(read.clone());
+        }
+        let least = b.constant("least_input", &[], TensorData::F32(vec![-limit]))?;
+        let greatest = b.constant("greatest_input", &[], TensorData::F32(vec![limit]))?;
+        let read = b.node("Clip", &[&network, &least, &greatest], "saturated_inputs", vec![])?;
+        self.read = Some(read.clone());
+        Ok(read)
     }
 
     fn compute_network(
@@ -70,6 +88,17 @@ impl Inputs {
 
     /// 1 where an object is present, else 0: [N, objects]. An object that is always present has 1.
     pub fn present(&mut self, b: &mut GraphBuilder, preprocessing: &Preprocessing) -> Result<Value, Error> {
+        if self.present.is_none() {
+            self.present = Some(self.compute_present(b, preprocessing)?);
+        }
+        Ok(self.present.clone().unwrap_or_else(|| self.physical.clone()))
+    }
+
+    fn compute_present(
+        &mut self,
+        b: &mut GraphBuilder,
+        preprocessing: &Preprocessing,
+    ) -> Result<Value, Error> {
         let layout = preprocessing.layout();
         let flags: Option<Vec<usize>> = layout.objects.iter().map(|object| object.presence).collect();
         let (values, limit) = match flags {

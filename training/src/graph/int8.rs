@@ -19,15 +19,16 @@ pub fn int8_graph(model: &TrainedModel, networks: &[QuantisedNetwork]) -> Result
     // Members of an ensemble read the same inputs, and mostly with the same range.
     let mut shared: Option<(ActivationRange, Value)> = None;
     ScoreGraph::new(model)?.finish(|graph, index, name| {
-        let inputs = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
-        let Some(first) = networks[index].layers.first() else { return Ok(inputs) };
+        let values = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
+        let read = graph.inputs.read(&mut graph.builder, &model.preprocessing)?;
+        let Some(first) = networks[index].layers.first() else { return Ok(read) };
         let quantised = match &shared {
             Some((range, value)) if *range == first.input => value.clone(),
-            _ => quantise(graph, first.input, 0, &inputs)?,
+            _ => quantise(graph, first.input, 0, &read)?,
         };
         shared = Some((first.input, quantised.clone()));
-        let weight = model.preprocessing.weight().to_vec();
-        member_score(graph, index, &networks[index], &quantised, &Truth { values: inputs, weight }, name)
+        let truth = Truth { values, terms: model.term_weights() };
+        member_score(graph, index, &networks[index], &quantised, &truth, name)
     })
 }
 
@@ -36,10 +37,10 @@ fn member_score(
     member: usize,
     network: &QuantisedNetwork,
     quantised: &Value,
-    inputs: &Truth,
+    truth: &Truth,
     name: &str,
 ) -> Result<Value, Error> {
-    let Some((last, hidden)) = network.layers.split_last() else { return Ok(inputs.values.clone()) };
+    let Some((last, hidden)) = network.layers.split_last() else { return Ok(quantised.clone()) };
     let mut values = quantised.clone();
     for (index, layer) in hidden.iter().enumerate() {
         let sums = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
@@ -60,7 +61,7 @@ fn member_score(
     }
     let outputs = dense(graph, last, &index, &values, graph.output_name(head))?;
     if head == crate::model::Head::Reconstruction {
-        graph.reconstruction_score(&outputs, inputs, name)
+        graph.reconstruction_score(&outputs, truth, name)
     } else {
         graph.latent_score(head, &outputs, None, name)
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use trigsieve::event::Encoding;
 
 use super::{
-    Body, Combination, Data, Ensemble, Evaluation, GradientClipping, Network, Optimiser, PtTransform,
-    Quantisation, Recipe, STATIC, Schedule, Score, Svdd, Training, Vae, written,
+    Body, Combination, Data, Ensemble, Evaluation, GradientClipping, Network, Optimiser, Preprocessing,
+    PtTransform, Quantisation, Recipe, STATIC, Schedule, Score, Svdd, Term, Training, Vae, written,
 };
 use crate::TrainError;
 use crate::network::Activation;
@@ -31,6 +31,13 @@ pub fn unused(recipe: &written::Recipe, path: &Path) -> Result<(), TrainError> {
         checker.require("score.angle_weight", "set", absent, score.angle_weight.is_none())?;
         checker.require("score.count_weight", "set", absent, score.count_weight.is_none())?;
         checker.require("score.category_weight", "set", absent, score.category_weight.is_none())?;
+        checker.require("score.terms", "set", absent, score.terms.is_none())?;
+    }
+    if score.terms.is_some() {
+        let absent = "left out: every one of score.terms has its own";
+        checker.require("score.occupancy_exponent", "set", absent, score.occupancy_exponent.is_none())?;
+        checker.require("score.angle_weight", "set", absent, score.angle_weight.is_none())?;
+        checker.require("score.count_weight", "set", absent, score.count_weight.is_none())?;
     }
     if matches!(recipe.network, Combination { .. }) {
         let absent = "left out: a combination is not trained, its rule decides the score";
@@ -53,12 +60,7 @@ impl Checker<'_> {
         self.quantisation(&recipe.quantisation)?;
         self.evaluation(&recipe.evaluation)?;
         self.score(&recipe.score, &recipe.network)?;
-        match recipe.preprocessing.pt {
-            PtTransform::Linear => Ok(()),
-            PtTransform::Log1p { scale_gev } => {
-                self.positive("preprocessing.pt.log1p.scale_gev", f64::from(scale_gev))
-            }
-        }
+        self.preprocessing(&recipe.preprocessing)
     }
 
     fn name(&self, name: &str) -> Result<(), TrainError> {
@@ -83,14 +85,33 @@ impl Checker<'_> {
         let valid = allowed.is_empty() || allowed.contains(&score.name);
         let expected = format!("one of those of {}: {names}", network.family());
         self.require("score.name", score.name.name(), &expected, valid)?;
-        let exponent = score.occupancy_exponent;
-        self.require("score.occupancy_exponent", exponent, "0 to 2", (0.0..=2.0).contains(&exponent))?;
-        let weight = score.angle_weight;
-        self.require("score.angle_weight", weight, "0 to 1", (0.0..=1.0).contains(&weight))?;
-        let weight = score.count_weight;
-        self.require("score.count_weight", weight, "0 to 1000", (0.0..=1000.0).contains(&weight))?;
+        self.require("score.terms", "empty", "at least one", !score.terms.is_empty())?;
+        score.terms.iter().try_for_each(|term| self.term(term))?;
         let weight = score.category_weight;
         self.require("score.category_weight", weight, "0 to 1000", (0.0..=1000.0).contains(&weight))
+    }
+
+    fn term(&self, term: &Term) -> Result<(), TrainError> {
+        let exponent = term.occupancy_exponent;
+        self.require("score.occupancy_exponent", exponent, "0 to 2", (0.0..=2.0).contains(&exponent))?;
+        let weight = term.angle_weight;
+        self.require("score.angle_weight", weight, "0 to 1", (0.0..=1.0).contains(&weight))?;
+        let weight = term.count_weight;
+        self.require("score.count_weight", weight, "0 to 1000", (0.0..=1000.0).contains(&weight))
+    }
+
+    fn preprocessing(&self, preprocessing: &Preprocessing) -> Result<(), TrainError> {
+        if let PtTransform::Log1p { scale_gev } = preprocessing.pt {
+            self.positive("preprocessing.pt.log1p.scale_gev", f64::from(scale_gev))?;
+        }
+        if let Some(saturation) = preprocessing.saturation {
+            self.positive("preprocessing.saturation", saturation)?;
+        }
+        for exponent in preprocessing.input_occupancy_exponent.values() {
+            let valid = (0.0..=2.0).contains(&exponent);
+            self.require("preprocessing.input_occupancy_exponent", exponent, "0 to 2", valid)?;
+        }
+        self.positive("preprocessing.input_angle_weight", preprocessing.input_angle_weight)
     }
 
     fn network(&self, network: &Network) -> Result<(), TrainError> {

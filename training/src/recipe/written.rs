@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{
-    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation, Optimiser,
-    PtTransform, Quantisation, Scaling, ScoreName, Svdd, SvddLoss, Vae,
+    Body, Combination, CombinationRule, ConstantInputs, Data, Ensemble, EnsembleRule, Evaluation,
+    GroupExponents, Keep, Optimiser, PtTransform, Quantisation, Scaling, ScoreName, Svdd, SvddLoss, Vae,
 };
 use crate::network::Activation;
 
@@ -40,6 +40,26 @@ pub struct Preprocessing {
     pub scaling: Option<Scaling>,
     #[serde(default)]
     pub constant_inputs: ConstantInputs,
+    pub saturation: Option<f64>,
+    pub input_occupancy_exponent: Option<GroupExponents>,
+    pub input_angle_weight: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    #[serde(default)]
+    pub objects: Vec<String>,
+    #[serde(default)]
+    pub occupancy_exponent: f64,
+    #[serde(default = "one")]
+    pub angle_weight: f64,
+    #[serde(default = "one")]
+    pub count_weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +71,7 @@ pub struct Score {
     pub angle_weight: Option<f64>,
     pub count_weight: Option<f64>,
     pub category_weight: Option<f64>,
+    pub terms: Option<Vec<Term>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +80,8 @@ pub struct Training {
     pub batch: Option<usize>,
     pub max_epochs: Option<usize>,
     pub patience: Option<usize>,
+    #[serde(default)]
+    pub keep: Keep,
 }
 
 #[derive(Debug, Deserialize)]
@@ -151,6 +174,8 @@ impl Recipe {
     pub fn resolve(self) -> super::Recipe {
         let defaults = self.network.defaults();
         let network = self.network.resolve();
+        let category_weight = self.score.category_weight.unwrap_or(1.0);
+        let masking = self.score.masking.unwrap_or(defaults.masking);
         let name = self.score.name.or(network.scores().first().copied()).unwrap_or(ScoreName::Mse);
         super::Recipe {
             name: self.name,
@@ -161,24 +186,49 @@ impl Recipe {
                 pt: self.preprocessing.pt,
                 scaling: self.preprocessing.scaling.unwrap_or(defaults.scaling),
                 constant_inputs: self.preprocessing.constant_inputs,
+                saturation: self.preprocessing.saturation,
+                input_occupancy_exponent: self
+                    .preprocessing
+                    .input_occupancy_exponent
+                    .unwrap_or(GroupExponents::All(0.0)),
+                input_angle_weight: self.preprocessing.input_angle_weight.unwrap_or(1.0),
             },
             network,
-            score: super::Score {
-                name,
-                masking: self.score.masking.unwrap_or(defaults.masking),
-                occupancy_exponent: self.score.occupancy_exponent.unwrap_or(0.0),
-                angle_weight: self.score.angle_weight.unwrap_or(1.0),
-                count_weight: self.score.count_weight.unwrap_or(1.0),
-                category_weight: self.score.category_weight.unwrap_or(1.0),
-            },
+            score: super::Score { name, masking, terms: self.score.terms(), category_weight },
             optimiser: self.optimiser,
             training: super::Training {
                 batch: self.training.batch.unwrap_or(defaults.batch),
                 max_epochs: self.training.max_epochs.unwrap_or(defaults.max_epochs),
                 patience: self.training.patience.unwrap_or(defaults.patience),
+                keep: self.training.keep,
             },
             quantisation: self.quantisation,
             evaluation: self.evaluation,
+        }
+    }
+}
+
+impl Score {
+    /// The terms; one where only its weights are written.
+    fn terms(self) -> Vec<super::Term> {
+        let plain = Term {
+            objects: vec![],
+            occupancy_exponent: self.occupancy_exponent.unwrap_or(0.0),
+            angle_weight: self.angle_weight.unwrap_or(1.0),
+            count_weight: self.count_weight.unwrap_or(1.0),
+        };
+        let terms = self.terms.unwrap_or_else(|| vec![plain]);
+        terms.into_iter().map(Term::resolve).collect()
+    }
+}
+
+impl Term {
+    fn resolve(self) -> super::Term {
+        super::Term {
+            objects: self.objects,
+            occupancy_exponent: self.occupancy_exponent,
+            angle_weight: self.angle_weight,
+            count_weight: self.count_weight,
         }
     }
 }

@@ -99,6 +99,27 @@ occupancy_exponent = 1.0
 angle_weight = 0.1
 "#;
 
+/// Settings of the score and of what the network reads, by name: what replaces `pt = "linear"`, and `[score]`.
+pub const EXTRAS: [(&str, &str, &str); 4] = [
+    ("saturated", "pt = \"linear\"\nsaturation = 1.5", "occupancy_exponent = 1.0\nangle_weight = 0.1\n"),
+    (
+        "saturated_logarithm",
+        "pt = { log1p = { scale_gev = 10.0 } }\nsaturation = 1.5\nscaling = \"standardise\"",
+        "occupancy_exponent = 1.0\nangle_weight = 0.1\n",
+    ),
+    (
+        "terms",
+        "pt = \"linear\"\nsaturation = 2.0",
+        "[[score.terms]]\nobjects = [\"e_gamma\", \"muon\"]\noccupancy_exponent = 1.0\nangle_weight = 0.03\n\
+         [[score.terms]]\nangle_weight = 0.5\n",
+    ),
+    (
+        "weighted_inputs",
+        "pt = \"linear\"\ninput_occupancy_exponent = { e_gamma = 0.4, muon = 0.3 }\ninput_angle_weight = 0.2",
+        "[[score.terms]]\nobjects = [\"jet\"]\n[[score.terms]]\nobjects = [\"met\", \"muon\"]\n",
+    ),
+];
+
 /// The other families, by name: `[network]` and `[score]`.
 pub const FAMILIES: [(&str, &str); 14] = [
     ("tanh", "[network]\nfamily = \"autoencoder\"\nhidden = [8, 3, 8]\nactivation = \"tanh\"\n"),
@@ -156,6 +177,13 @@ impl Workbench {
         assert!(self.recipe.contains(from), "no `{from}` in the recipe");
         self.recipe = self.recipe.replace(from, to);
         self
+    }
+
+    /// Other settings of the score and of what the network reads.
+    pub fn extra(self, name: &str) -> Self {
+        let (_, preprocessing, score) = EXTRAS.iter().find(|(other, ..)| *other == name).unwrap();
+        self.set("pt = \"linear\"", preprocessing)
+            .set("occupancy_exponent = 1.0\nangle_weight = 0.1\n", score)
     }
 
     /// Another `[network]` table, and what else goes with it.
