@@ -188,48 +188,51 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `inputs` are the elements in each plane of the packed input; places without a weight are left out.
+    /// `inputs` are the elements in each plane of the packed input; places without a weight are left out. `order` is that
+    /// of the outputs.
     pub(super) fn new(
         exact: &Exact,
         starts: &[i32],
         inputs: &[Vec<Option<usize>>],
+        order: &[usize],
         pack: Option<Pack>,
     ) -> Self {
         let mut layout = Self::default();
-        for first in (0..starts.len()).step_by(4) {
-            let left = starts.len() - first;
-            let outputs = if left > 2 || pack == Some(Pack::Quads) { 4 } else { 2 };
+        for (at, tile) in order.chunks(4).enumerate() {
+            let outputs = if tile.len() > 2 || pack == Some(Pack::Quads) { 4 } else { 2 };
             for (plane, elements) in inputs.iter().enumerate() {
-                let packed = |output: usize| {
-                    exact
-                        .weights
-                        .get(output)
-                        .map_or(0, |row| packed_weights(row, exact.packing.bytes, elements))
-                };
-                let packed: Vec<i32> = (first..first + outputs).map(packed).collect();
+                let packed =
+                    |output: &usize| packed_weights(&exact.weights[*output], exact.packing.bytes, elements);
+                let packed: Vec<i32> = tile.iter().map(packed).collect();
                 if packed.iter().any(|packed| *packed != 0) {
                     layout.places.push((plane * BLOCK) as u32);
-                    layout.weights.extend(packed);
+                    let nothing = std::iter::repeat_n(0, outputs - tile.len());
+                    layout.weights.extend(packed.into_iter().chain(nothing));
                 }
             }
+            let to = |part: usize| {
+                tile.get(part)
+                    .and_then(|output| plane_of(4 * at + part, *output, pack))
+                    .map(|p| (p * BLOCK) as u32)
+            };
             layout.tiles.push(Tile {
                 outputs,
                 places_end: layout.places.len(),
                 weights_end: layout.weights.len(),
-                starts: std::array::from_fn(|at| starts.get(first + at).copied().unwrap_or(0)),
-                to: std::array::from_fn(|at| {
-                    plane_of(first, at, pack).filter(|_| at < left).map(|p| (p * BLOCK) as u32)
-                }),
+                starts: std::array::from_fn(|part| tile.get(part).map_or(0, |output| starts[*output])),
+                to: std::array::from_fn(to),
             });
         }
         layout
     }
 }
 
-/// The plane that a tile's output `at` begins.
-fn plane_of(first: usize, at: usize, pack: Option<Pack>) -> Option<usize> {
-    let each = outputs_a_plane(pack);
-    at.is_multiple_of(each).then_some((first + at) / each)
+/// The plane that an output begins, in place `at` of the order; planes of single outputs are in the outputs' own order.
+fn plane_of(at: usize, output: usize, pack: Option<Pack>) -> Option<usize> {
+    match outputs_a_plane(pack) {
+        1 => Some(output),
+        each => at.is_multiple_of(each).then_some(at / each),
+    }
 }
 
 /// How many outputs a plane of the output holds.
@@ -251,18 +254,15 @@ fn packed_weights(row: &[i32], bytes: bool, elements: &[Option<usize>]) -> i32 {
         .fold(0, |packed, (at, element)| packed | (weight(element) & mask) << (at * bits))
 }
 
-/// The elements of each lane where a layer packs its outputs itself.
-pub(super) fn packed_elements(outputs: usize, pack: Pack) -> Vec<Vec<Option<usize>>> {
-    let order: &[usize] = match pack {
+/// The elements of each lane where a layer packs its outputs, in this order, itself.
+pub(super) fn packed_elements(outputs: &[usize], pack: Pack) -> Vec<Vec<Option<usize>>> {
+    let parts: &[usize] = match pack {
         Pack::Pairs => &[0, 1],
         Pack::Quads => &[0, 2, 1, 3],
         Pack::Planes(_) => &[0],
     };
-    let element =
-        |group: usize, at: usize| Some(group * order.len() + at).filter(|element| *element < outputs);
-    (0..outputs.div_ceil(order.len()))
-        .map(|group| order.iter().map(|at| element(group, *at)).collect())
-        .collect()
+    let lane = |outputs: &[usize]| parts.iter().map(|part| outputs.get(*part).copied()).collect();
+    outputs.chunks(parts.len()).map(lane).collect()
 }
 
 /// What the kernel's sums start from, with the offset unless a wrap comes before it.

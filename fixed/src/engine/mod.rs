@@ -2,6 +2,7 @@
 
 mod dense;
 mod operation;
+mod order;
 mod peak;
 mod plan;
 mod scale;
@@ -53,12 +54,14 @@ enum Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// At most `values` values from `first` on, and as many hardware integers after them.
+    /// At most `values` values from `first` on, and as many hardware integers after the next ones: memory is slower than a
+    /// block.
     fn block(self, first: usize, values: usize) -> (Self, &'a [i16]) {
         match self {
             Self::Hardware(rows) => {
                 let rows = &rows[first..];
                 let (now, later) = rows.split_at(rows.len().min(values));
+                let later = later.get(values..).unwrap_or_default();
                 (Self::Hardware(now), &later[..later.len().min(values)])
             }
             Self::Physical(rows) => {

@@ -1,5 +1,7 @@
 //! From a program to steps: which lanes each tensor lives in, and which kernel writes it.
 
+use std::rc::Rc;
+
 use crate::kernel::dense::{Dense, Finish, Pack};
 use crate::kernel::operation;
 use crate::kernel::operation::{Door, Operation, What};
@@ -10,6 +12,7 @@ use crate::{CheckedProgram, Format, Interval, Kind, Ranges};
 
 use super::dense::{self, Exact, Layout, Packing, Target};
 use super::operation::Source;
+use super::order::Order;
 use super::scale;
 use super::simd::Shape;
 use super::span::{format_bits, width, within};
@@ -69,7 +72,7 @@ struct Planner<'a> {
     ranges: Ranges,
     shape: Shape,
     /// For each operation, its exact form if it is such a dense layer.
-    exact: Vec<Option<Exact>>,
+    exact: Vec<Option<Rc<Exact>>>,
     /// For each operation, its sum of squares if it is the multiplication of one.
     squares: Vec<Option<SumOfSquares>>,
     /// For each tensor, the operations that read it.
@@ -107,7 +110,7 @@ impl<'a> Planner<'a> {
         let exact = |at: usize| {
             let x = *program.sources(at).first()?;
             let input = (program.format(x), ranges.tensor(x));
-            Exact::of(&program.operations[at].kind, program.input_shape(at), input, shape)
+            Exact::of(&program.operations[at].kind, program.input_shape(at), input, shape).map(Rc::new)
         };
         let exact = (0..count).map(exact).collect();
         let squares = (0..count).map(|at| SumOfSquares::of(program, &ranges, &readers, at)).collect();
@@ -194,17 +197,25 @@ impl<'a> Planner<'a> {
         let door = self.door();
         self.steps.push(Step::Planes(PlaneStep::Door(door)));
         self.general(0);
-        scale.output = self.packed(1, packing).at;
+        // Rows are packed in whole chunks.
+        let lanes = self.program.k().next_multiple_of(CHUNK) / packing.each();
+        let permutes = self.shape.permutes && packing.bytes;
+        let elements = self.input_order(1, packing, lanes, if permutes { CHUNK } else { 0 });
+        if permutes {
+            scale.orders = scale::byte_orders(&elements);
+        }
+        scale.output = self.reserve(Width::Narrow, elements.len());
+        let input = self.planes(1);
+        self.pack(input, packing, scale.output, elements.clone());
+        self.places[1].packed.push(Packed { packing, at: scale.output, elements });
         self.notes[0] = "16-bit lanes, from rows".to_owned();
         Some(scale)
     }
 
     /// Plans an operation, perhaps together with the next; the first operation that is left.
     fn operation(&mut self, at: usize) -> usize {
-        if let Some(exact) = self.exact[at].take() {
-            let next = self.dense(at, &exact);
-            self.exact[at] = Some(exact);
-            return next;
+        if let Some(exact) = self.exact[at].clone() {
+            return self.dense(at, &exact);
         }
         if let Some(squares) = self.squares[at] {
             return self.sum_of_squares(at, squares);
@@ -269,25 +280,52 @@ impl<'a> Planner<'a> {
         if let Some(packed) = self.places[tensor].packed.iter().find(|packed| packed.packing == packing) {
             return packed.clone();
         }
-        let elements = self.len(tensor);
-        let groups = elements.div_ceil(packing.each());
-        // Rows are packed in whole chunks.
-        let at = self.reserve(Width::Narrow, groups.next_multiple_of(CHUNK / packing.each()));
+        let lanes = self.len(tensor).div_ceil(packing.each());
+        let elements = self.input_order(tensor, packing, lanes, lanes * packing.each());
+        let at = self.reserve(Width::Narrow, elements.len());
         let input = self.planes(tensor);
-        self.steps.push(Step::Planes(PlaneStep::Pack(operation::Pack {
-            input,
-            elements,
-            output: at,
-            bytes: packing.bytes,
-            least: packing.least,
-        })));
-        let element =
-            |group: usize, part: usize| Some(group * packing.each() + part).filter(|at| *at < elements);
-        let elements =
-            (0..groups).map(|group| (0..packing.each()).map(|part| element(group, part)).collect()).collect();
+        self.pack(input, packing, at, elements.clone());
         let packed = Packed { packing, at, elements };
         self.places[tensor].packed.push(packed.clone());
         packed
+    }
+
+    /// A step that packs planes.
+    fn pack(&mut self, input: Planes, packing: Packing, output: usize, elements: Vec<Vec<Option<usize>>>) {
+        let Packing { bytes, least } = packing;
+        self.steps.push(Step::Planes(PlaneStep::Pack(operation::Pack {
+            input,
+            elements,
+            output,
+            bytes,
+            least,
+        })));
+    }
+
+    /// The elements of each of so many lanes of a tensor that is packed on its own, in an order that suits the one layer that
+    /// reads it; only elements within runs of `run` change places.
+    fn input_order(
+        &self,
+        tensor: usize,
+        packing: Packing,
+        lanes: usize,
+        run: usize,
+    ) -> Vec<Vec<Option<usize>>> {
+        let each = packing.each();
+        let mut inputs: Vec<Option<usize>> =
+            (0..lanes * each).map(|at| Some(at).filter(|at| *at < self.len(tensor))).collect();
+        if let &[reader] = self.readers[tensor].as_slice()
+            && let Some(exact) = &self.exact[reader]
+        {
+            inputs = Order::new(&exact.weights, inputs, each, run).search().inputs;
+        }
+        inputs.chunks(each).map(<[_]>::to_vec).collect()
+    }
+
+    /// An order of a layer's outputs that suits its input as it is packed.
+    fn output_order(&self, input: &Packed, exact: &Exact) -> Vec<usize> {
+        let inputs: Vec<Option<usize>> = input.elements.iter().flatten().copied().collect();
+        Order::new(&exact.weights, inputs, exact.packing.each(), 0).search().outputs
     }
 
     /// A dense layer of exact sums, with what follows if that is but rounding and a range; the first operation left.
@@ -295,8 +333,9 @@ impl<'a> Planner<'a> {
         let x = self.program.sources(at)[0];
         // A packed tensor that came without planes is all there is.
         let input = self.packed(x, exact.packing);
+        let order = self.output_order(&input, exact);
         let fusion = self.fusion(at, exact);
-        let finished = self.finish(&fusion, exact);
+        let finished = self.finish(&fusion, exact, &order);
         let (finish, starts, output, last, then) = match finished {
             Some((finish, starts, output)) => (finish, starts, output, fusion.last, None),
             None => {
@@ -308,7 +347,7 @@ impl<'a> Planner<'a> {
             Finish::Round { to, .. } => Some(to),
             Finish::Sums { .. } => None,
         };
-        let layout = Layout::new(exact, &starts, &input.elements, to);
+        let layout = Layout::new(exact, &starts, &input.elements, &order, to);
         self.steps.push(Step::Dense(Dense {
             input: input.at,
             input_lanes: input.elements.len() * BLOCK,
@@ -369,7 +408,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Rounding in the layer's registers, if 16 bits are enough: finish, starts and the output's first lane.
-    fn finish(&mut self, fusion: &Fusion, exact: &Exact) -> Option<(Finish, Vec<i32>, usize)> {
+    fn finish(
+        &mut self,
+        fusion: &Fusion,
+        exact: &Exact,
+        order: &[usize],
+    ) -> Option<(Finish, Vec<i32>, usize)> {
         let tensor = fusion.last + 1;
         let (mut window, offset, result) = dense::window(exact.sums, exact.fraction, fusion.target)?;
         let starts = dense::starts_in_range(exact, offset)?;
@@ -382,7 +426,7 @@ impl<'a> Planner<'a> {
             Some(packing) => {
                 window.least = (result.least - i128::from(packing.least)) as u16;
                 let to = if packing.bytes { Pack::Quads } else { Pack::Pairs };
-                let elements = dense::packed_elements(exact.weights.len(), to);
+                let elements = dense::packed_elements(order, to);
                 let at = self.reserve(Width::Narrow, elements.len());
                 self.places[tensor].packed.push(Packed { packing, at, elements });
                 (to, at)

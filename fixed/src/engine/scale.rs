@@ -1,6 +1,6 @@
 //! Which input scalings can be done in rows of 16-bit lanes (see [`ScaleRows`]).
 
-use crate::kernel::rows::{CHUNK, Chunk, ScaleRows};
+use crate::kernel::rows::{CHUNK, Chunk, ScaleRows, packed_byte};
 use crate::program::Input;
 use crate::{Exact, Format, Interval, Kind, Overflow, Rounding};
 
@@ -29,7 +29,14 @@ pub(super) fn rows(input: &Input, kind: &Kind, out: Format, packing: Packing) ->
             list[at % CHUNK] = constant;
         }
     }
-    Some(ScaleRows { k: offsets.len(), output: 0, bytes: packing.bytes, range, chunks })
+    Some(ScaleRows { k: offsets.len(), output: 0, bytes: packing.bytes, range, chunks, orders: Vec::new() })
+}
+
+/// Where each byte of the lanes comes from among a chunk's packed bytes; these are the elements of the lanes.
+pub(super) fn byte_orders(lanes: &[Vec<Option<usize>>]) -> Vec<[u8; CHUNK]> {
+    let bytes: Vec<Option<usize>> = lanes.iter().flatten().copied().collect();
+    let from = |byte: &Option<usize>| byte.map_or(0, |input| packed_byte(input % CHUNK) as u8);
+    bytes.chunks(CHUNK).map(|chunk| std::array::from_fn(|at| from(&chunk[at]))).collect()
 }
 
 /// Whether the door and the difference amount to one wrap at the difference's top: hardware integers lose nothing at the

@@ -89,11 +89,13 @@ pub(crate) struct Shape {
     pub(crate) bytes: bool,
     /// As [`Isa::ROWS`].
     pub(crate) rows: bool,
+    /// As [`Isa::permutes`].
+    pub(crate) permutes: bool,
 }
 
 impl Shape {
-    const fn of<I: Isa>(_: I) -> Self {
-        Self { lanes: I::LANES, bytes: I::BYTES, rows: I::ROWS }
+    fn of<I: Isa>(isa: I) -> Self {
+        Self { lanes: I::LANES, bytes: I::BYTES, rows: I::ROWS, permutes: isa.permutes() }
     }
 }
 
@@ -137,7 +139,7 @@ impl Runner {
         })
     }
 
-    pub(crate) const fn shape(self) -> Shape {
+    pub(crate) fn shape(self) -> Shape {
         match self {
             Self::Scalar => Shape::of(Scalar),
             #[cfg(target_arch = "x86_64")]

@@ -161,7 +161,7 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn prefetch(self, at: *const i16) {
-        have!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+        have!(_mm_prefetch::<_MM_HINT_T1>(at.cast()));
     }
 }
 
@@ -198,6 +198,10 @@ impl Rows for Avx2 {
     #[inline(always)]
     fn bytes_plus_128(self, _: __m256i, _: __m256i) -> __m256i {
         unreachable!("bytes are packed only where one instruction takes them")
+    }
+
+    fn permute_bytes(self, _: __m256i, _: __m256i) -> __m256i {
+        unreachable!("this instruction set does not permute")
     }
 
     #[inline(always)]

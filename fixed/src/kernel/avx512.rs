@@ -8,7 +8,10 @@ use super::{Block, PlaneStep, Step, run_planes};
 
 /// AVX-512, and with `VNNI` its dot products.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512<const VNNI: bool>(());
+pub(crate) struct Avx512<const VNNI: bool> {
+    /// Whether there is VBMI as well.
+    vbmi: bool,
+}
 
 impl<const VNNI: bool> Avx512<VNNI> {
     /// Some if the CPU has it.
@@ -17,7 +20,8 @@ impl<const VNNI: bool> Avx512<VNNI> {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        (base && (!VNNI || is_x86_feature_detected!("avx512vnni"))).then_some(Self(()))
+        let vbmi = is_x86_feature_detected!("avx512vbmi");
+        (base && (!VNNI || is_x86_feature_detected!("avx512vnni"))).then_some(Self { vbmi })
     }
 }
 
@@ -48,6 +52,11 @@ fn planes(step: &PlaneStep, block: &mut Block) {
     run_planes(step, block);
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+fn scale_rows_permuted<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, block: &mut Block) {
+    rows::run(isa, scale, block);
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn scale_rows<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, block: &mut Block) {
     rows::run(isa, scale, block);
@@ -68,6 +77,10 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     const ROWS: bool = true;
     type V = __m512i;
     type Places = __m512i;
+
+    fn permutes(self) -> bool {
+        self.vbmi
+    }
 
     fn planes(self, step: &PlaneStep, block: &mut Block) {
         have!(planes(step, block));
@@ -179,12 +192,16 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     fn scale_rows(self, scale: &ScaleRows, block: &mut Block) {
-        have!(scale_rows(self, scale, block));
+        if self.vbmi {
+            have!(scale_rows_permuted(self, scale, block));
+        } else {
+            have!(scale_rows(self, scale, block));
+        }
     }
 
     #[inline(always)]
     fn prefetch(self, at: *const i16) {
-        have!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+        have!(_mm_prefetch::<_MM_HINT_T1>(at.cast()));
     }
 }
 
@@ -214,6 +231,12 @@ impl<const VNNI: bool> Rows for Avx512<VNNI> {
     #[inline(always)]
     fn bytes_plus_128(self, low: __m512i, high: __m512i) -> __m512i {
         have!(_mm512_xor_si512(_mm512_packs_epi16(low, high), _mm512_set1_epi8(-128)))
+    }
+
+    #[inline(always)]
+    fn permute_bytes(self, v: __m512i, order: __m512i) -> __m512i {
+        assert!(self.vbmi, "planned only where there is VBMI");
+        have!(_mm512_permutexvar_epi8(order, v))
     }
 
     #[inline(always)]

@@ -21,6 +21,10 @@ pub(crate) trait Isa: Copy {
     /// How far to shift, in the form that the instructions take.
     type Places: Copy;
 
+    /// Whether bytes can be [permuted](Rows::permute_bytes).
+    fn permutes(self) -> bool {
+        false
+    }
     /// All lanes the same.
     fn splat(self, value: i32) -> Self::V;
     /// [`LANES`](Self::LANES) values from memory of any alignment.
@@ -83,8 +87,10 @@ pub(crate) trait Rows: Isa {
     /// 16-bit lanes: brings into a range.
     fn clamp16(self, v: Self::V, least: Self::V, most: Self::V) -> Self::V;
     /// Two vectors of 16-bit lanes as one of bytes, saturated and plus 128, in the order of
-    /// [`lane_inputs`](super::rows::lane_inputs).
+    /// [`packed_byte`](super::rows::packed_byte).
     fn bytes_plus_128(self, low: Self::V, high: Self::V) -> Self::V;
+    /// Byte i is byte `order`_i of v; only where [`permutes`](Isa::permutes).
+    fn permute_bytes(self, v: Self::V, order: Self::V) -> Self::V;
     /// The transpose of four rows within each 128 bits: vector i has, in each of them, lane i of every row.
     fn quarter(self, rows: [Self::V; 4]) -> [Self::V; 4];
     /// From vector c of as many quarters as a vector has 128 bits: vector i is column 4 i + c of all their rows.

@@ -41,7 +41,7 @@ pub(crate) struct Block<'a> {
     pub(crate) physical: &'a [f32],
     /// Events, a multiple of [`GRAIN`], at most [`BLOCK`].
     pub(crate) lanes: usize,
-    /// The rows of the next block.
+    /// Rows of a later block.
     pub(crate) ahead: Ahead<'a>,
 }
 

@@ -461,7 +461,8 @@ impl Door {
 #[derive(Clone, Debug)]
 pub(crate) struct Pack {
     pub(crate) input: Planes,
-    pub(crate) elements: usize,
+    /// Of each lane.
+    pub(crate) elements: Vec<Vec<Option<usize>>>,
     /// First lane of the output.
     pub(crate) output: usize,
     /// Four bytes a lane.
@@ -473,12 +474,13 @@ pub(crate) struct Pack {
 impl Pack {
     #[inline(always)]
     pub(crate) fn run(&self, memory: &mut Memory, lanes: usize) {
-        let (each, bits) = if self.bytes { (4, 8) } else { (2, 16) };
+        let bits = if self.bytes { 8 } else { 16 };
         let mask = (1_i32 << bits) - 1;
-        for group in 0..self.elements.div_ceil(each) {
+        for (group, elements) in self.elements.iter().enumerate() {
             let mut packed = [0_i32; BLOCK];
-            for part in 0..each.min(self.elements - group * each) {
-                let plane = self.input.plane(group * each + part);
+            for (part, element) in elements.iter().enumerate() {
+                let Some(element) = element else { continue };
+                let plane = self.input.plane(*element);
                 let mut place = |at: usize, x: i32| {
                     packed[at] |= (x.wrapping_sub(self.least) & mask) << (part * bits);
                 };

@@ -13,7 +13,7 @@ use super::{BLOCK, Block, GRAIN};
 pub(crate) struct ScaleRows {
     /// Inputs an event.
     pub(crate) k: usize,
-    /// First lane of the output, which has planes for whole chunks; the inputs of a plane are neighbours.
+    /// First lane of the output, which has planes for whole chunks.
     pub(crate) output: usize,
     /// Whether the output is packed to bytes, saturated to 8 signed bits plus 128, or else to 16-bit numbers.
     pub(crate) bytes: bool,
@@ -21,6 +21,8 @@ pub(crate) struct ScaleRows {
     pub(crate) range: [i16; 2],
     /// Constants of [`CHUNK`] inputs each, zero past the last input.
     pub(crate) chunks: Vec<Chunk>,
+    /// For each chunk, where each byte comes from among the packed ones; empty: from its own place.
+    pub(crate) orders: Vec<[u8; CHUNK]>,
 }
 
 /// Inputs of a chunk.
@@ -31,8 +33,13 @@ pub(crate) const CHUNK: usize = 64;
 #[repr(align(64))]
 pub(crate) struct Chunk(pub(crate) [[i16; CHUNK]; 5]);
 
-/// The plane, among a chunk's, of lane `lane` of 16 lanes of packed bytes: two vectors of 32 inputs are packed 128 bits at
-/// a time.
+/// The place of an input of a chunk among its packed bytes: two vectors of 32 inputs are packed 128 bits at a time.
+pub(crate) const fn packed_byte(input: usize) -> usize {
+    let (half, at) = (input / 32, input % 32);
+    at / 8 * 16 + half * 8 + at % 8
+}
+
+/// The plane, among a chunk's, of lane `lane` of packed bytes, so that neighbouring inputs share a plane.
 const fn byte_plane(lane: usize) -> usize {
     let (part, quarter) = (lane / 4, lane % 4);
     quarter / 2 * 8 + part * 2 + quarter % 2
@@ -59,7 +66,15 @@ pub(crate) fn run<I: Rows>(isa: I, scale: &ScaleRows, block: &mut Block) {
                 inputs: [input(first, 32), input(first + 32, 32)],
                 constants: [constants(isa, chunk, 0), constants(isa, chunk, 32)],
             };
-            fill(isa, &row, lanes, &mut output[at * 16 * BLOCK..][..16 * BLOCK]);
+            let planes = &mut output[at * 16 * BLOCK..][..16 * BLOCK];
+            match scale.orders.get(at) {
+                Some(order) => {
+                    // SAFETY: the order has as many bytes as a vector.
+                    let order = unsafe { isa.load(order.as_ptr().cast()) };
+                    fill(isa, &Ordered { row, order }, lanes, planes);
+                }
+                None => fill(isa, &row, lanes, planes),
+            }
         }
         return;
     }
@@ -131,6 +146,24 @@ impl<I: Rows> Row<I> for Bytes<'_, I> {
         // SAFETY: the caller vouches for the row.
         let (a, b) = unsafe { (self.inputs[0].load(isa, event), self.inputs[1].load(isa, event)) };
         isa.bytes_plus_128(isa.scale16(a, &self.constants[0]), isa.scale16(b, &self.constants[1]))
+    }
+}
+
+struct Ordered<'a, I: Rows> {
+    row: Bytes<'a, I>,
+    order: I::V,
+}
+
+impl<I: Rows> Row<I> for Ordered<'_, I> {
+    #[inline(always)]
+    fn plane(lane: usize) -> usize {
+        lane
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, isa: I, event: usize) -> I::V {
+        // SAFETY: the caller vouches for the row.
+        isa.permute_bytes(unsafe { self.row.row(isa, event) }, self.order)
     }
 }
 

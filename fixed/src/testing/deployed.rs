@@ -1,5 +1,7 @@
 //! Programs of the shape of CMS's deployed anomaly trigger, with random weights.
 
+use std::ops::Range;
+
 use fastrand::Rng;
 
 use crate::check::CheckedProgram;
@@ -100,11 +102,26 @@ fn build(rng: &mut Rng, widths: [usize; 4], formats: &Formats) -> Program {
         input: Input { tensor: tensor("x", k, formats.input), hardware_fraction: 0, units: None },
         operations: vec![
             step("scale", "x", tensor("scaled", k, formats.scaled), scale(rng, k, formats.input)),
-            step("dense1", "scaled", wide(a1, "a1", first), dense(rng, k, first, formats.weight, a1)),
+            step(
+                "dense1",
+                "scaled",
+                wide(a1, "a1", first),
+                dense(rng, [k, first], 0.04..1.0, formats.weight, a1),
+            ),
             step("relu1", "a1", tensor("h1", first, formats.hidden), Kind::Relu { maximum: None }),
-            step("dense2", "h1", wide(a2, "a2", second), dense(rng, first, second, formats.weight, a2)),
+            step(
+                "dense2",
+                "h1",
+                wide(a2, "a2", second),
+                dense(rng, [first, second], 0.72..1.0, formats.weight, a2),
+            ),
             step("relu2", "a2", tensor("h2", second, formats.hidden), Kind::Relu { maximum: None }),
-            step("dense3", "h2", wide(a3, "a3", latent), dense(rng, second, latent, formats.weight, a3)),
+            step(
+                "dense3",
+                "h2",
+                wide(a3, "a3", latent),
+                dense(rng, [second, latent], 0.04..0.8, formats.weight, a3),
+            ),
             step("linear", "a3", tensor("mu", latent, formats.latent), Kind::Requantise {}),
             square_step,
             step(
@@ -127,13 +144,23 @@ fn scale(rng: &mut Rng, k: usize, difference: Format) -> Kind {
     }
 }
 
-/// About half of the weights are zero, in some rows nearly all and in some nearly none, as pruning leaves them.
-fn dense(rng: &mut Rng, inputs: usize, outputs: usize, format: Format, accumulator: Format) -> Kind {
+/// The share of weights that are not zero is between the ends of `share`, another for each input, as pruning leaves them.
+fn dense(
+    rng: &mut Rng,
+    [inputs, outputs]: [usize; 2],
+    share: Range<f32>,
+    format: Format,
+    accumulator: Format,
+) -> Kind {
     let most = (format.max_raw() as i64).min(9);
     let mut weights = Vec::with_capacity(inputs * outputs);
     for _ in 0..inputs {
-        let share = rng.f32();
-        weights.extend((0..outputs).map(|_| if rng.f32() < share { rng.i64(-most..=most) } else { 0 }));
+        let share = share.start + rng.f32() * (share.end - share.start);
+        weights.extend((0..outputs).map(|_| match rng.i64(-most..most) {
+            _ if rng.f32() >= share => 0,
+            // Not zero.
+            weight => weight + i64::from(weight >= 0),
+        }));
     }
     let bias_format = Format::signed(10, 7);
     Kind::Dense {
