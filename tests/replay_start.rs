@@ -197,7 +197,10 @@ fn a_precision_that_the_bundle_has_not() {
 /// A copy of the command in a folder that has no `.venv` at or above it.
 fn installed_elsewhere(fixture: &Fixture) -> std::path::PathBuf {
     let copy = fixture.path("trigsieve");
-    std::fs::copy(env!("CARGO_BIN_EXE_trigsieve"), &copy).unwrap();
+    // By a process of its own: a file that this one has open for writing may be held open by a command that another
+    // test starts meanwhile, and a file that is open for writing does not run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_trigsieve")).arg(&copy).status().unwrap();
+    assert!(copied.success());
     copy
 }
 
