@@ -38,7 +38,7 @@ const BACKGROUNDS: [Background; 2] = [
     Background {
         flag: "--2b",
         table: "dm_2b_background.arrow",
-        convert: &["--from", "darkmachines", "--selection", "2b", "--encoding", "simple_ae_34"],
+        convert: &["--from", "darkmachines", "--selection", "chan2b", "--encoding", "simple_ae_34"],
         generate: &["challenge", "background", "--channel", "2b", "--luminosity", "5", "--seed", "2"],
         source: "dm_background_2b.csv",
         models: &["dm_2b_ae", "dm_2b_svdd"],
