@@ -164,7 +164,7 @@ pub enum Kind {
     /// y_i = out(x_i); the shape may change, the number of elements may not.
     Requantise {},
     /// An activation by table, as hls4ml's tanh and sigmoid: n = x_i `size` / `range` towards zero, + `offset`, kept
-    /// within 0 ... size - 1; y_i = out(`table`[n]). `size` is the number of entries.
+    /// within 0 ... size - 1; y_i = out(`table[n]`). `size` is the number of entries.
     ///
     /// As in C++, n is a 32-bit integer and wraps at 2^31, both before and after `offset` is added. Where x has no bits
     /// after the binary point (W < I), the quotient is a multiple of x's step: cut towards zero to that.
