@@ -122,40 +122,104 @@ impl Assign {
             }
             return;
         }
-        let dropped = self.dropped();
-        if dropped > 0 {
-            round(lanes, dropped.unsigned_abs(), self.format.rounding);
-        } else if dropped < 0 {
-            lanes.iter_mut().for_each(|lane| *lane = lane.left(dropped.unsigned_abs()));
+        let round = Round::new(self);
+        if self.in_range {
+            return lanes.iter_mut().for_each(|lane| *lane = round.of(*lane));
         }
-        if !self.in_range {
-            bound(lanes, &self.format);
+        let limits = Limits::new(&self.format);
+        match self.format.overflow {
+            Overflow::Wrap if self.format.signed => {
+                lanes.iter_mut().for_each(|lane| *lane = limits.wrap(round.of(*lane)));
+            }
+            Overflow::Wrap => lanes.iter_mut().for_each(|lane| *lane = limits.wrap_unsigned(round.of(*lane))),
+            Overflow::Saturate | Overflow::SaturateSymmetric => {
+                lanes.iter_mut().for_each(|lane| *lane = limits.saturate(round.of(*lane)));
+            }
+            Overflow::SaturateToZero => {
+                lanes.iter_mut().for_each(|lane| *lane = limits.zero(round.of(*lane)));
+            }
         }
     }
 }
 
-/// Drops bits; `dropped` is from 1 to two less than the lane's bits.
+/// Shifts of an assignment: to the left, or to the right with rounding.
 ///
 /// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, plus the last bit that
-/// stays where ties go to even: one loop, since each costs code in every operation of every instruction set.
-#[inline(always)]
-fn round<C: Lane>(lanes: &mut [C], dropped: u32, rounding: Rounding) {
-    let [zero, one] = [0, 1].map(C::cut);
-    let half = one.left(dropped - 1);
-    let below = half.minus(one);
-    let (always, negative, odd) = match rounding {
-        Rounding::Truncate => (zero, zero, zero),
-        Rounding::TruncateToZero => (zero, half.plus(below), zero),
-        Rounding::Round => (half, zero, zero),
-        Rounding::RoundToMinusInfinity => (below, zero, zero),
-        Rounding::RoundToZero => (below, one, zero),
-        Rounding::RoundToInfinity => (half, zero.minus(one), zero),
-        Rounding::RoundConvergent => (below, zero, one),
-    };
-    for lane in lanes {
+/// stays where ties go to even: one formula, since each costs code in every operation of every instruction set.
+#[derive(Clone, Copy)]
+struct Round<C> {
+    left: u32,
+    right: u32,
+    always: C,
+    negative: C,
+    odd: C,
+}
+
+impl<C: Lane> Round<C> {
+    #[inline(always)]
+    fn new(assign: &Assign) -> Self {
+        let dropped = assign.dropped();
+        let [zero, one] = [0, 1].map(C::cut);
+        let none = Self { left: 0, right: 0, always: zero, negative: zero, odd: zero };
+        if dropped <= 0 {
+            return Self { left: dropped.unsigned_abs(), ..none };
+        }
+        let right = dropped.unsigned_abs();
+        let half = one.left(right - 1);
+        let below = half.minus(one);
+        let (always, negative, odd) = match assign.format.rounding {
+            Rounding::Truncate => (zero, zero, zero),
+            Rounding::TruncateToZero => (zero, half.plus(below), zero),
+            Rounding::Round => (half, zero, zero),
+            Rounding::RoundToMinusInfinity => (below, zero, zero),
+            Rounding::RoundToZero => (below, one, zero),
+            Rounding::RoundToInfinity => (half, zero.minus(one), zero),
+            Rounding::RoundConvergent => (below, zero, one),
+        };
+        Self { right, always, negative, odd, ..none }
+    }
+
+    #[inline(always)]
+    fn of(self, lane: C) -> C {
         let sign = lane.right(C::BITS - 1);
-        let added = always.plus(sign.and(negative)).plus(lane.right(dropped).and(odd));
-        *lane = lane.plus(added).right(dropped);
+        let added = self.always.plus(sign.and(self.negative)).plus(lane.right(self.right).and(self.odd));
+        lane.left(self.left).plus(added).right(self.right)
+    }
+}
+
+/// Ends of a format in lanes that hold it.
+#[derive(Clone, Copy)]
+struct Limits<C> {
+    least: C,
+    most: C,
+    unused: u32,
+}
+
+impl<C: Lane> Limits<C> {
+    #[inline(always)]
+    fn new(format: &Format) -> Self {
+        let (least, most) = (C::cut(format.least()), C::cut(format.max_raw()));
+        Self { least, most, unused: C::BITS - format.width }
+    }
+
+    #[inline(always)]
+    fn wrap(self, lane: C) -> C {
+        lane.left(self.unused).right(self.unused)
+    }
+
+    #[inline(always)]
+    fn wrap_unsigned(self, lane: C) -> C {
+        lane.left(self.unused).right_unsigned(self.unused)
+    }
+
+    #[inline(always)]
+    fn saturate(self, lane: C) -> C {
+        lane.max(self.least).min(self.most)
+    }
+
+    #[inline(always)]
+    fn zero(self, lane: C) -> C {
+        if lane >= self.least && lane <= self.most { lane } else { C::cut(0) }
     }
 }
 
@@ -166,28 +230,23 @@ pub(crate) fn bound<C: Lane>(lanes: &mut [C], format: &Format) {
         lanes.iter_mut().for_each(|lane| *lane = C::cut(format.bound((*lane).into())));
         return;
     }
-    let (least, most) = (C::cut(format.least()), C::cut(format.max_raw()));
+    let limits = Limits::new(format);
     match format.overflow {
         Overflow::Wrap => wrap(lanes, format),
         Overflow::Saturate | Overflow::SaturateSymmetric => {
-            lanes.iter_mut().for_each(|lane| *lane = (*lane).max(least).min(most));
+            lanes.iter_mut().for_each(|lane| *lane = limits.saturate(*lane));
         }
-        Overflow::SaturateToZero => {
-            for lane in lanes {
-                let inside = *lane >= least && *lane <= most;
-                *lane = if inside { *lane } else { C::cut(0) };
-            }
-        }
+        Overflow::SaturateToZero => lanes.iter_mut().for_each(|lane| *lane = limits.zero(*lane)),
     }
 }
 
 /// The lowest W bits.
 #[inline(always)]
 pub(crate) fn wrap<C: Lane>(lanes: &mut [C], format: &Format) {
-    let unused = C::BITS - format.width;
+    let limits = Limits::new(format);
     if format.signed {
-        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right(unused));
+        lanes.iter_mut().for_each(|lane| *lane = limits.wrap(*lane));
     } else {
-        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right_unsigned(unused));
+        lanes.iter_mut().for_each(|lane| *lane = limits.wrap_unsigned(*lane));
     }
 }

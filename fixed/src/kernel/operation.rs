@@ -481,33 +481,33 @@ impl Pack {
             for (part, element) in elements.iter().enumerate() {
                 let Some(element) = element else { continue };
                 let plane = self.input.plane(*element);
-                let mut place = |at: usize, x: i32| {
-                    packed[at] |= (x.wrapping_sub(self.least) & mask) << (part * bits);
-                };
+                let place = (self.least, mask, part * bits);
                 // Only the lowest bits matter.
                 match self.input.width {
-                    Width::Narrow => {
-                        i32::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x));
-                    }
+                    Width::Narrow => merge(&mut packed[..lanes], &i32::all(memory)[plane..], place, |x| x),
                     Width::Wide => {
-                        i64::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x as i32));
+                        merge(&mut packed[..lanes], &i64::all(memory)[plane..], place, |x| x as i32)
                     }
                     Width::Widest => {
-                        i128::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x as i32));
+                        merge(&mut packed[..lanes], &i128::all(memory)[plane..], place, |x| x as i32)
                     }
                 }
             }
             memory.narrow.lanes_mut()[self.output + group * BLOCK..][..lanes]
                 .copy_from_slice(&packed[..lanes]);
         }
+    }
+}
+
+/// Puts the lowest bits of each number less `least` in their place.
+#[inline(always)]
+fn merge<T: Copy>(
+    packed: &mut [i32],
+    numbers: &[T],
+    (least, mask, left): (i32, i32, usize),
+    low: impl Fn(T) -> i32,
+) {
+    for (packed, number) in packed.iter_mut().zip(numbers) {
+        *packed |= (low(*number).wrapping_sub(least) & mask) << left;
     }
 }
