@@ -95,6 +95,10 @@ lane!(i128, u128, widest);
 /// One plane's lanes on the stack.
 pub(crate) type Buffer<C> = [C; BLOCK];
 
+/// Buffers that begin a cache line, so that no vector of them crosses one.
+#[repr(align(64))]
+pub(crate) struct Buffers<C, const N: usize>(pub(crate) [Buffer<C>; N]);
+
 /// Assignment of a number with a known number of bits after the point to a format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Assign {
@@ -122,68 +126,45 @@ impl Assign {
             }
             return;
         }
-        let round = Round::new(self);
-        if self.in_range {
-            return lanes.iter_mut().for_each(|lane| *lane = round.of(*lane));
+        let dropped = self.dropped();
+        if dropped > 0 {
+            round(lanes, dropped.unsigned_abs(), self.format.rounding);
+        } else if dropped < 0 {
+            lanes.iter_mut().for_each(|lane| *lane = lane.left(dropped.unsigned_abs()));
         }
-        let limits = Limits::new(&self.format);
-        match self.format.overflow {
-            Overflow::Wrap if self.format.signed => {
-                lanes.iter_mut().for_each(|lane| *lane = limits.wrap(round.of(*lane)));
-            }
-            Overflow::Wrap => lanes.iter_mut().for_each(|lane| *lane = limits.wrap_unsigned(round.of(*lane))),
-            Overflow::Saturate | Overflow::SaturateSymmetric => {
-                lanes.iter_mut().for_each(|lane| *lane = limits.saturate(round.of(*lane)));
-            }
-            Overflow::SaturateToZero => {
-                lanes.iter_mut().for_each(|lane| *lane = limits.zero(round.of(*lane)));
-            }
+        if !self.in_range {
+            bound(lanes, &self.format);
         }
     }
 }
 
-/// Shifts of an assignment: to the left, or to the right with rounding.
+/// Drops bits; `dropped` is from 1 to two less than the lane's bits.
 ///
-/// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, plus the last bit that
-/// stays where ties go to even: one formula, since each costs code in every operation of every instruction set.
-#[derive(Clone, Copy)]
-struct Round<C> {
-    left: u32,
-    right: u32,
-    always: C,
-    negative: C,
-    odd: C,
-}
-
-impl<C: Lane> Round<C> {
-    #[inline(always)]
-    fn new(assign: &Assign) -> Self {
-        let dropped = assign.dropped();
-        let [zero, one] = [0, 1].map(C::cut);
-        let none = Self { left: 0, right: 0, always: zero, negative: zero, odd: zero };
-        if dropped <= 0 {
-            return Self { left: dropped.unsigned_abs(), ..none };
+/// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, or plus the last bit that
+/// stays where ties go to even.
+#[inline(always)]
+fn round<C: Lane>(lanes: &mut [C], dropped: u32, rounding: Rounding) {
+    let [zero, one] = [0, 1].map(C::cut);
+    let half = one.left(dropped - 1);
+    let below = half.minus(one);
+    let (always, negative) = match rounding {
+        Rounding::Truncate => (zero, zero),
+        Rounding::TruncateToZero => (zero, half.plus(below)),
+        Rounding::Round => (half, zero),
+        Rounding::RoundToMinusInfinity => (below, zero),
+        Rounding::RoundToZero => (below, one),
+        Rounding::RoundToInfinity => (half, zero.minus(one)),
+        Rounding::RoundConvergent => {
+            for lane in lanes {
+                let odd = lane.right(dropped).and(one);
+                *lane = lane.plus(below).plus(odd).right(dropped);
+            }
+            return;
         }
-        let right = dropped.unsigned_abs();
-        let half = one.left(right - 1);
-        let below = half.minus(one);
-        let (always, negative, odd) = match assign.format.rounding {
-            Rounding::Truncate => (zero, zero, zero),
-            Rounding::TruncateToZero => (zero, half.plus(below), zero),
-            Rounding::Round => (half, zero, zero),
-            Rounding::RoundToMinusInfinity => (below, zero, zero),
-            Rounding::RoundToZero => (below, one, zero),
-            Rounding::RoundToInfinity => (half, zero.minus(one), zero),
-            Rounding::RoundConvergent => (below, zero, one),
-        };
-        Self { right, always, negative, odd, ..none }
-    }
-
-    #[inline(always)]
-    fn of(self, lane: C) -> C {
+    };
+    for lane in lanes {
         let sign = lane.right(C::BITS - 1);
-        let added = self.always.plus(sign.and(self.negative)).plus(lane.right(self.right).and(self.odd));
-        lane.left(self.left).plus(added).right(self.right)
+        *lane = lane.plus(always).plus(sign.and(negative)).right(dropped);
     }
 }
 

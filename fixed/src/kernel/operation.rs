@@ -4,7 +4,7 @@ use crate::interpreter::table_index;
 use crate::program::Input;
 use crate::{Exact, Format, Overflow, interpreter};
 
-use super::lane::{Assign, Buffer, Lane, bound, wrap};
+use super::lane::{Assign, Buffer, Buffers, Lane, bound, wrap};
 use super::{BLOCK, Block, Memory, Planes, Width};
 
 /// An operation and where its result goes.
@@ -170,9 +170,9 @@ impl Operation {
 
     #[inline(always)]
     fn run_in<C: Lane>(&self, memory: &mut Memory, lanes: usize) {
-        let mut buffers = [[C::default(); BLOCK]; 3];
+        let mut buffers = Buffers([[C::default(); BLOCK]; 3]);
         for at in 0..self.elements {
-            let [y, copy, product] = &mut buffers;
+            let [y, copy, product] = &mut buffers.0;
             let y = &mut y[..lanes];
             let assign = self.compute(memory, at, y, copy, &mut product[..lanes]);
             if let Some(assign) = assign {
