@@ -248,9 +248,10 @@ impl<I: Isa> Finisher<I> {
                 if let Some(early) = window.early {
                     sums.iter_mut().for_each(|sum| self.early(early, sum));
                 }
-                for at in (0..O).step_by(2) {
-                    for e in 0..E {
-                        sums[at][e] = self.pair(window, sums[at][e], sums[at + 1][e]);
+                for pair in sums.chunks_exact_mut(2) {
+                    let (low, high) = pair.split_at_mut(1);
+                    for (a, b) in low[0].iter_mut().zip(&high[0]) {
+                        *a = self.pair(window, *a, *b);
                     }
                 }
                 match pack {
@@ -260,9 +261,10 @@ impl<I: Isa> Finisher<I> {
                         }
                     }
                     Pack::Quads => {
+                        let (low, high) = sums.split_at_mut(O - 2);
                         if O == 4 {
-                            for e in 0..E {
-                                sums[0][e] = self.isa.bytes(sums[0][e], sums[O - 2][e]);
+                            for (low, high) in low[0].iter_mut().zip(&high[0]) {
+                                *low = self.isa.bytes(*low, *high);
                             }
                         }
                         self.put(output, to(0), &sums[0]);

@@ -263,8 +263,10 @@ fn fill<I: Rows, R: Row<I>>(isa: I, part: &R, lanes: usize, planes: &mut [i32]) 
                 ])
             };
         }
-        for c in 0..4 {
-            let columns = isa.columns([quarters[0][c], quarters[1][c], quarters[2][c], quarters[3][c]]);
+        let [first, second, third, fourth] = &quarters;
+        let rest = second.iter().zip(third).zip(fourth);
+        for (c, (first, ((second, third), fourth))) in first.iter().zip(rest).enumerate() {
+            let columns = isa.columns([*first, *second, *third, *fourth]);
             for (at, column) in columns[..I::LANES / 4].iter().enumerate() {
                 let plane = R::plane(4 * at + c);
                 debug_assert!(plane < I::LANES);
