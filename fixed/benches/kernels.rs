@@ -4,9 +4,10 @@
 //! time that the network's multiply-accumulates would take at the rate of the instruction set's dot products, bytes for
 //! the first layer where the CPU has them, 16-bit numbers else. Everything is timed in turns of windows of about a
 //! millisecond, shorter than what the scheduler gives to other work, and shown twice: the medians, and the ninth deciles,
-//! which on a busy machine say what the code takes. The scores are checked before anything is timed. An argument is the
-//! number of turns.
+//! which on a busy machine say what the code takes. The scores are checked before anything is timed. Arguments are the
+//! number of turns and a `fixed.json` to time instead.
 
+use std::path::Path;
 use std::time::Instant;
 
 use trigsieve_fixed::testing::deployed;
@@ -19,8 +20,12 @@ const CHECKED: usize = 20_000;
 const WINDOW: f64 = 1e-3;
 
 fn main() {
-    let turns = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(200);
-    let program = deployed(1);
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let turns = arguments.next().map_or(200, |turns| turns.parse().expect("a number of turns"));
+    let program = match arguments.next() {
+        Some(path) => CheckedProgram::read(Path::new(&path)).expect("a program"),
+        None => deployed(1),
+    };
     let mut rng = fastrand::Rng::with_seed(2);
     let rows: Vec<i16> = (0..EVENTS * program.k()).map(|_| rng.i16(-600..600)).collect();
     let mut scores = vec![0.0; EVENTS];

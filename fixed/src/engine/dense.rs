@@ -1,7 +1,7 @@
 //! Which dense layers are exact sums in packed 32-bit lanes, and how those are laid out.
 
 use crate::kernel::BLOCK;
-use crate::kernel::dense::{Pack, Tile, Window};
+use crate::kernel::dense::{Early, Pack, Tile, Window};
 use crate::{Format, Interval, Kind, Layer, Overflow, Rounding};
 
 use super::simd::Shape;
@@ -145,7 +145,7 @@ pub(super) struct Target {
 /// of the result.
 pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(Window, i128, Interval)> {
     let format = target.format;
-    let dropped = u32::try_from(fraction - format.fraction()).ok().filter(|dropped| *dropped < 16)?;
+    let dropped = u32::try_from(fraction - format.fraction()).ok().filter(|dropped| *dropped < 31)?;
     let relu = |value: i128| if target.relu { value.max(0) } else { value };
     let positive = Interval::between(relu(sums.least), relu(sums.most));
     let clamps = matches!(format.overflow, Overflow::Saturate | Overflow::SaturateSymmetric);
@@ -173,10 +173,20 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
         Rounding::RoundToInfinity if low >= 0 => (half, false),
         _ => return None,
     };
-    let steps = (high - low + 1) << dropped;
+    let result = Interval::between(low, high);
+    let whole = Window { excess: 0, dropped, even, least: 0, early: None };
+    let steps = high - low + 1;
+    if let Ok(excess) = u16::try_from((1 << 16) - (steps << dropped)) {
+        let offset = added + (1 << 16) - ((high + 1) << dropped);
+        return Some((Window { excess, ..whole }, offset, result));
+    }
     let excess = u16::try_from((1 << 16) - steps).ok()?;
-    let offset = added + (1 << 16) - ((high + 1) << dropped);
-    Some((Window { excess, dropped, even, least: 0 }, offset, Interval::between(low, high)))
+    let early = Early { dropped, even, offset: i32::try_from((1 << 16) - (high + 1)).ok()? };
+    // What is left of a sum has to hold its offset.
+    let left =
+        sums.plus(Interval::point(added)).shifted_right(dropped).plus(Interval::point(early.offset.into()));
+    let window = Window { excess, dropped: 0, even: false, early: Some(early), ..whole };
+    within_i32(left).then_some((window, added, result))
 }
 
 /// The kernel's layout of a layer.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::kernel::dense::{Dense, Finish, Pack};
 use crate::kernel::operation;
 use crate::kernel::operation::{Door, Operation, What};
-use crate::kernel::rows::{CHUNK, ScaleRows};
+use crate::kernel::rows::{CHUNK, DoorRows, ScaleRows};
 use crate::kernel::squares::Squares;
 use crate::kernel::{BLOCK, PlaneStep, Planes, Step, Width};
 use crate::{CheckedProgram, Format, Interval, Kind, Ranges};
@@ -174,7 +174,23 @@ impl<'a> Planner<'a> {
             return (vec![Step::ScaleRows(scale)], physical, 1);
         }
         let door = Step::Planes(PlaneStep::Door(self.door()));
-        (vec![door.clone()], vec![door], 0)
+        (self.door_rows().unwrap_or_else(|| vec![door.clone()]), vec![door], 0)
+    }
+
+    /// The door for hardware integers in rows of 16-bit lanes, and what brings them to the input's format.
+    fn door_rows(&mut self) -> Option<Vec<Step>> {
+        let k = self.program.k();
+        let output = self.planes(0);
+        let bits = format_bits(&self.program.format(0));
+        let (rows, fraction) =
+            (Interval::between(i16::MIN.into(), i16::MAX.into()), self.program.input.hardware_fraction);
+        if !self.shape.rows || bits > 32 {
+            return None;
+        }
+        let from =
+            Planes { width: Width::Narrow, at: self.reserve(Width::Narrow, k.next_multiple_of(CHUNK)) };
+        let then = assignment(from, rows, fraction, k, (self.program.format(0), output));
+        Some(vec![Step::DoorRows(DoorRows { k, output: from.at }), then])
     }
 
     fn door(&mut self) -> Door {

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::isa::{Isa, Rows};
-use super::rows::{self, ScaleRows};
+use super::rows::{self, DoorRows, ScaleRows};
 use super::{Block, PlaneStep, Step, run_planes};
 
 /// AVX2.
@@ -36,6 +36,11 @@ fn planes(step: &PlaneStep, block: &mut Block) {
 #[target_feature(enable = "avx2")]
 fn scale_rows(isa: Avx2, scale: &ScaleRows, block: &mut Block) {
     rows::run(isa, scale, block);
+}
+
+#[target_feature(enable = "avx2")]
+fn door_rows(isa: Avx2, door: &DoorRows, block: &mut Block) {
+    rows::door(isa, door, block);
 }
 
 /// Calls an intrinsic of the instruction set that `self` proves.
@@ -101,6 +106,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn less32(self, a: __m256i, bit: __m256i) -> __m256i {
+        // The comparison is -1 where the bit is set.
+        have!(_mm256_add_epi32(a, _mm256_cmpeq_epi32(_mm256_and_si256(a, bit), bit)))
+    }
+
+    #[inline(always)]
     fn left32(self, a: __m256i, places: __m128i) -> __m256i {
         have!(_mm256_sll_epi32(a, places))
     }
@@ -157,6 +168,10 @@ impl Isa for Avx2 {
 
     fn scale_rows(self, scale: &ScaleRows, block: &mut Block) {
         have!(scale_rows(self, scale, block));
+    }
+
+    fn door_rows(self, door: &DoorRows, block: &mut Block) {
+        have!(door_rows(self, door, block));
     }
 
     #[inline(always)]

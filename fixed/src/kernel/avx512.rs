@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::isa::{Isa, Rows};
-use super::rows::{self, ScaleRows};
+use super::rows::{self, DoorRows, ScaleRows};
 use super::{Block, PlaneStep, Step, run_planes};
 
 /// AVX-512, and with `VNNI` its dot products.
@@ -60,6 +60,11 @@ fn scale_rows_permuted<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, b
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn scale_rows<const VNNI: bool>(isa: Avx512<VNNI>, scale: &ScaleRows, block: &mut Block) {
     rows::run(isa, scale, block);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn door_rows<const VNNI: bool>(isa: Avx512<VNNI>, door: &DoorRows, block: &mut Block) {
+    rows::door(isa, door, block);
 }
 
 /// Calls an intrinsic of the instruction set that `self` proves.
@@ -137,6 +142,11 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn less32(self, a: __m512i, bit: __m512i) -> __m512i {
+        have!(_mm512_mask_sub_epi32(a, _mm512_test_epi32_mask(a, bit), a, _mm512_set1_epi32(1)))
+    }
+
+    #[inline(always)]
     fn left32(self, a: __m512i, places: __m512i) -> __m512i {
         have!(_mm512_sllv_epi32(a, places))
     }
@@ -197,6 +207,10 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
         } else {
             have!(scale_rows(self, scale, block));
         }
+    }
+
+    fn door_rows(self, door: &DoorRows, block: &mut Block) {
+        have!(door_rows(self, door, block));
     }
 
     #[inline(always)]

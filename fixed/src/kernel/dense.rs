@@ -75,6 +75,19 @@ pub(crate) struct Window {
     pub(crate) even: bool,
     /// Added at the end, modulo 2^16.
     pub(crate) least: u16,
+    /// Where 16 bits are too few for what is dropped, all of it is dropped before, in 32 bits, and nothing after.
+    pub(crate) early: Option<Early>,
+}
+
+/// Rounding in 32-bit lanes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Early {
+    /// Bits dropped.
+    pub(crate) dropped: u32,
+    /// As in [`Window`].
+    pub(crate) even: bool,
+    /// Added after that.
+    pub(crate) offset: i32,
 }
 
 /// Layout of the finished numbers.
@@ -172,7 +185,7 @@ struct Finisher<I: Isa> {
 impl<I: Isa> Finisher<I> {
     #[inline(always)]
     fn new(isa: I, finish: Finish) -> Self {
-        let none = Window { excess: 0, dropped: 0, even: false, least: 0 };
+        let none = Window { excess: 0, dropped: 0, even: false, least: 0, early: None };
         let (unused, offset, window) = match finish {
             Finish::Sums { unused } => (unused, 0, none),
             Finish::Round { unused, offset, window, .. } => (unused, offset, window),
@@ -232,9 +245,13 @@ impl<I: Isa> Finisher<I> {
                 }
             }
             Finish::Round { window, to: pack, .. } => {
-                for at in (0..O).step_by(2) {
-                    for e in 0..E {
-                        sums[at][e] = self.pair(window, sums[at][e], sums[at + 1][e]);
+                if let Some(early) = window.early {
+                    sums.iter_mut().for_each(|sum| self.early(early, sum));
+                }
+                for pair in sums.chunks_exact_mut(2) {
+                    let (low, high) = pair.split_at_mut(1);
+                    for (a, b) in low[0].iter_mut().zip(&high[0]) {
+                        *a = self.pair(window, *a, *b);
                     }
                 }
                 match pack {
@@ -244,9 +261,10 @@ impl<I: Isa> Finisher<I> {
                         }
                     }
                     Pack::Quads => {
+                        let (low, high) = sums.split_at_mut(O - 2);
                         if O == 4 {
-                            for e in 0..E {
-                                sums[0][e] = self.isa.bytes(sums[0][e], sums[O - 2][e]);
+                            for (low, high) in low[0].iter_mut().zip(&high[0]) {
+                                *low = self.isa.bytes(*low, *high);
                             }
                         }
                         self.put(output, to(0), &sums[0]);
@@ -291,6 +309,18 @@ impl<I: Isa> Finisher<I> {
         }
         v = isa.right16(v, self.places);
         if window.least == 0 { v } else { isa.add16(v, self.least) }
+    }
+
+    /// Rounds in 32 bits.
+    #[inline(always)]
+    fn early<const E: usize>(&self, early: Early, sums: &mut Events<I, E>) {
+        let isa = self.isa;
+        let (bit, places) = (isa.splat(1 << early.dropped), isa.places32(early.dropped));
+        let offset = isa.splat(early.offset);
+        for v in sums {
+            let even = if early.even { isa.less32(*v, bit) } else { *v };
+            *v = isa.add32(isa.right32(even, places), offset);
+        }
     }
 
     /// Cuts sums to the accumulator's bits.

@@ -1,6 +1,6 @@
 //! What a kernel asks of an instruction set: vectors of 32-bit lanes, one event a lane.
 
-use super::rows::ScaleRows;
+use super::rows::{DoorRows, ScaleRows};
 use super::{Block, PlaneStep};
 
 /// An instruction set whose presence was tested.
@@ -47,6 +47,8 @@ pub(crate) trait Isa: Copy {
     fn places16(self, count: u32) -> Self::Places;
     /// 32-bit lanes: a + b modulo 2^32.
     fn add32(self, a: Self::V, b: Self::V) -> Self::V;
+    /// 32-bit lanes: a less 1 where it has `bit`.
+    fn less32(self, a: Self::V, bit: Self::V) -> Self::V;
     /// 32-bit lanes: to the left.
     fn left32(self, a: Self::V, places: Self::Places) -> Self::V;
     /// 32-bit lanes: to the right, with the sign.
@@ -71,6 +73,8 @@ pub(crate) trait Isa: Copy {
     fn planes(self, step: &PlaneStep, block: &mut Block);
     /// Scales rows; only where [`ROWS`](Self::ROWS).
     fn scale_rows(self, scale: &ScaleRows, block: &mut Block);
+    /// Takes rows in as they are; only where [`ROWS`](Self::ROWS).
+    fn door_rows(self, door: &DoorRows, block: &mut Block);
     /// Asks for the cache line of an address to be brought in; the address need not be valid.
     fn prefetch(self, at: *const i16);
 }

@@ -95,6 +95,10 @@ lane!(i128, u128, widest);
 /// One plane's lanes on the stack.
 pub(crate) type Buffer<C> = [C; BLOCK];
 
+/// Buffers that begin a cache line, so that no vector of them crosses one.
+#[repr(align(64))]
+pub(crate) struct Buffers<C, const N: usize>(pub(crate) [Buffer<C>; N]);
+
 /// Assignment of a number with a known number of bits after the point to a format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Assign {
@@ -136,26 +140,67 @@ impl Assign {
 
 /// Drops bits; `dropped` is from 1 to two less than the lane's bits.
 ///
-/// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, plus the last bit that
-/// stays where ties go to even: one loop, since each costs code in every operation of every instruction set.
+/// Every mode is a floor of the lane plus a constant, plus another where the lane is negative, or plus the last bit that
+/// stays where ties go to even.
 #[inline(always)]
 fn round<C: Lane>(lanes: &mut [C], dropped: u32, rounding: Rounding) {
     let [zero, one] = [0, 1].map(C::cut);
     let half = one.left(dropped - 1);
     let below = half.minus(one);
-    let (always, negative, odd) = match rounding {
-        Rounding::Truncate => (zero, zero, zero),
-        Rounding::TruncateToZero => (zero, half.plus(below), zero),
-        Rounding::Round => (half, zero, zero),
-        Rounding::RoundToMinusInfinity => (below, zero, zero),
-        Rounding::RoundToZero => (below, one, zero),
-        Rounding::RoundToInfinity => (half, zero.minus(one), zero),
-        Rounding::RoundConvergent => (below, zero, one),
+    let (always, negative) = match rounding {
+        Rounding::Truncate => (zero, zero),
+        Rounding::TruncateToZero => (zero, half.plus(below)),
+        Rounding::Round => (half, zero),
+        Rounding::RoundToMinusInfinity => (below, zero),
+        Rounding::RoundToZero => (below, one),
+        Rounding::RoundToInfinity => (half, zero.minus(one)),
+        Rounding::RoundConvergent => {
+            for lane in lanes {
+                let odd = lane.right(dropped).and(one);
+                *lane = lane.plus(below).plus(odd).right(dropped);
+            }
+            return;
+        }
     };
     for lane in lanes {
         let sign = lane.right(C::BITS - 1);
-        let added = always.plus(sign.and(negative)).plus(lane.right(dropped).and(odd));
-        *lane = lane.plus(added).right(dropped);
+        *lane = lane.plus(always).plus(sign.and(negative)).right(dropped);
+    }
+}
+
+/// Ends of a format in lanes that hold it.
+#[derive(Clone, Copy)]
+struct Limits<C> {
+    least: C,
+    most: C,
+    unused: u32,
+}
+
+impl<C: Lane> Limits<C> {
+    #[inline(always)]
+    fn new(format: &Format) -> Self {
+        let (least, most) = (C::cut(format.least()), C::cut(format.max_raw()));
+        Self { least, most, unused: C::BITS - format.width }
+    }
+
+    #[inline(always)]
+    fn wrap(self, lane: C) -> C {
+        lane.left(self.unused).right(self.unused)
+    }
+
+    #[inline(always)]
+    fn wrap_unsigned(self, lane: C) -> C {
+        lane.left(self.unused).right_unsigned(self.unused)
+    }
+
+    #[inline(always)]
+    fn saturate(self, lane: C) -> C {
+        lane.max(self.least).min(self.most)
+    }
+
+    #[inline(always)]
+    fn zero(self, lane: C) -> C {
+        if lane >= self.least && lane <= self.most { lane } else { C::cut(0) }
     }
 }
 
@@ -166,28 +211,23 @@ pub(crate) fn bound<C: Lane>(lanes: &mut [C], format: &Format) {
         lanes.iter_mut().for_each(|lane| *lane = C::cut(format.bound((*lane).into())));
         return;
     }
-    let (least, most) = (C::cut(format.least()), C::cut(format.max_raw()));
+    let limits = Limits::new(format);
     match format.overflow {
         Overflow::Wrap => wrap(lanes, format),
         Overflow::Saturate | Overflow::SaturateSymmetric => {
-            lanes.iter_mut().for_each(|lane| *lane = (*lane).max(least).min(most));
+            lanes.iter_mut().for_each(|lane| *lane = limits.saturate(*lane));
         }
-        Overflow::SaturateToZero => {
-            for lane in lanes {
-                let inside = *lane >= least && *lane <= most;
-                *lane = if inside { *lane } else { C::cut(0) };
-            }
-        }
+        Overflow::SaturateToZero => lanes.iter_mut().for_each(|lane| *lane = limits.zero(*lane)),
     }
 }
 
 /// The lowest W bits.
 #[inline(always)]
 pub(crate) fn wrap<C: Lane>(lanes: &mut [C], format: &Format) {
-    let unused = C::BITS - format.width;
+    let limits = Limits::new(format);
     if format.signed {
-        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right(unused));
+        lanes.iter_mut().for_each(|lane| *lane = limits.wrap(*lane));
     } else {
-        lanes.iter_mut().for_each(|lane| *lane = lane.left(unused).right_unsigned(unused));
+        lanes.iter_mut().for_each(|lane| *lane = limits.wrap_unsigned(*lane));
     }
 }

@@ -77,6 +77,8 @@ pub(crate) enum Step {
     Dense(dense::Dense),
     /// Takes hardware integers in and scales them to packed bytes.
     ScaleRows(rows::ScaleRows),
+    /// Takes hardware integers in as they are.
+    DoorRows(rows::DoorRows),
     /// The sum of the squares of a packed tensor.
     Squares(squares::Squares),
     /// Dot products for their own sake.
@@ -103,6 +105,7 @@ impl fmt::Display for Step {
                 let bits = if layer.bytes { 8 } else { 16 };
                 return write!(f, "dense layer of {} outputs, {bits}-bit products", layer.outputs);
             }
+            Self::DoorRows(_) => "door from rows",
             Self::ScaleRows(_) => "input scaling from rows",
             Self::Squares(_) => "sum of squares",
             Self::Spin(_) => "dot products",
@@ -121,6 +124,7 @@ fn run<I: Isa>(isa: I, steps: &[Step], block: &mut Block) {
         match step {
             Step::Dense(layer) => dense::run(isa, layer, block),
             Step::ScaleRows(scale) => isa.scale_rows(scale, block),
+            Step::DoorRows(door) => isa.door_rows(door, block),
             Step::Squares(squares) => squares.run(isa, block),
             Step::Spin(spin) => spin.run(isa, block),
             Step::Planes(step) => isa.planes(step, block),

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::isa::Isa;
-use super::rows::ScaleRows;
+use super::rows::{DoorRows, ScaleRows};
 use super::{Block, PlaneStep, Step, run_planes};
 
 /// NEON.
@@ -101,6 +101,12 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn less32(self, a: int32x4_t, bit: int32x4_t) -> int32x4_t {
+        // The comparison is -1 where a bit is shared.
+        have!(vaddq_s32(a, vreinterpretq_s32_u32(vtstq_s32(a, bit))))
+    }
+
+    #[inline(always)]
     fn left32(self, a: int32x4_t, places: int32x4_t) -> int32x4_t {
         have!(vshlq_s32(a, places))
     }
@@ -164,6 +170,10 @@ impl Isa for Neon {
     }
 
     fn scale_rows(self, _: &ScaleRows, _: &mut Block) {
+        unreachable!("planned only where ROWS")
+    }
+
+    fn door_rows(self, _: &DoorRows, _: &mut Block) {
         unreachable!("planned only where ROWS")
     }
 

@@ -4,7 +4,7 @@ use crate::interpreter::table_index;
 use crate::program::Input;
 use crate::{Exact, Format, Overflow, interpreter};
 
-use super::lane::{Assign, Buffer, Lane, bound, wrap};
+use super::lane::{Assign, Buffer, Buffers, Lane, bound, wrap};
 use super::{BLOCK, Block, Memory, Planes, Width};
 
 /// An operation and where its result goes.
@@ -170,9 +170,9 @@ impl Operation {
 
     #[inline(always)]
     fn run_in<C: Lane>(&self, memory: &mut Memory, lanes: usize) {
-        let mut buffers = [[C::default(); BLOCK]; 3];
+        let mut buffers = Buffers([[C::default(); BLOCK]; 3]);
         for at in 0..self.elements {
-            let [y, copy, product] = &mut buffers;
+            let [y, copy, product] = &mut buffers.0;
             let y = &mut y[..lanes];
             let assign = self.compute(memory, at, y, copy, &mut product[..lanes]);
             if let Some(assign) = assign {
@@ -481,33 +481,33 @@ impl Pack {
             for (part, element) in elements.iter().enumerate() {
                 let Some(element) = element else { continue };
                 let plane = self.input.plane(*element);
-                let mut place = |at: usize, x: i32| {
-                    packed[at] |= (x.wrapping_sub(self.least) & mask) << (part * bits);
-                };
+                let place = (self.least, mask, part * bits);
                 // Only the lowest bits matter.
                 match self.input.width {
-                    Width::Narrow => {
-                        i32::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x));
-                    }
+                    Width::Narrow => merge(&mut packed[..lanes], &i32::all(memory)[plane..], place, |x| x),
                     Width::Wide => {
-                        i64::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x as i32));
+                        merge(&mut packed[..lanes], &i64::all(memory)[plane..], place, |x| x as i32)
                     }
                     Width::Widest => {
-                        i128::all(memory)[plane..][..lanes]
-                            .iter()
-                            .enumerate()
-                            .for_each(|(at, x)| place(at, *x as i32));
+                        merge(&mut packed[..lanes], &i128::all(memory)[plane..], place, |x| x as i32)
                     }
                 }
             }
             memory.narrow.lanes_mut()[self.output + group * BLOCK..][..lanes]
                 .copy_from_slice(&packed[..lanes]);
         }
+    }
+}
+
+/// Puts the lowest bits of each number less `least` in their place.
+#[inline(always)]
+fn merge<T: Copy>(
+    packed: &mut [i32],
+    numbers: &[T],
+    (least, mask, left): (i32, i32, usize),
+    low: impl Fn(T) -> i32,
+) {
+    for (packed, number) in packed.iter_mut().zip(numbers) {
+        *packed |= (low(*number).wrapping_sub(least) & mask) << left;
     }
 }

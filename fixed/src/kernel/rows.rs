@@ -128,6 +128,64 @@ trait Row<I: Rows> {
     /// # Safety
     /// There must be a row of the event.
     unsafe fn row(&self, isa: I, event: usize) -> I::V;
+
+    /// Writes a lane of the next LANES events to its plane.
+    ///
+    /// # Safety
+    /// `planes` must have, from `lane` on, LANES values in each plane that belongs to this one.
+    #[inline(always)]
+    unsafe fn write(&self, isa: I, planes: *mut i32, plane: usize, lane: usize, v: I::V) {
+        // SAFETY: the caller vouches for the plane.
+        unsafe { isa.store(planes.add(plane * BLOCK + lane), v) };
+    }
+}
+
+/// Takes rows in as they are, a plane an input.
+#[derive(Clone, Debug)]
+pub(crate) struct DoorRows {
+    /// Inputs an event.
+    pub(crate) k: usize,
+    /// First lane of the output, which has planes for whole chunks.
+    pub(crate) output: usize,
+}
+
+/// Takes rows in as they are.
+#[inline(always)]
+pub(crate) fn door<I: Rows>(isa: I, door: &DoorRows, block: &mut Block) {
+    let (k, lanes) = (door.k, block.lanes);
+    assert_eq!(block.hardware.len(), lanes * k, "a row a lane");
+    let planes = k.next_multiple_of(CHUNK);
+    let output = &mut block.memory.narrow.lanes_mut()[door.output..][..planes * BLOCK];
+    for first in (0..k).step_by(2 * I::LANES) {
+        let inputs = Inputs { rows: block.hardware, k, first, count: (k - first).min(2 * I::LANES) };
+        fill(isa, &Whole(inputs), lanes, &mut output[first * BLOCK..][..2 * I::LANES * BLOCK]);
+    }
+}
+
+struct Whole<'a>(Inputs<'a>);
+
+impl<I: Rows> Row<I> for Whole<'_> {
+    #[inline(always)]
+    fn plane(lane: usize) -> usize {
+        lane
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, isa: I, event: usize) -> I::V {
+        // SAFETY: the caller vouches for the row.
+        unsafe { self.0.load(isa, event) }
+    }
+
+    #[inline(always)]
+    unsafe fn write(&self, isa: I, planes: *mut i32, plane: usize, lane: usize, v: I::V) {
+        let half = isa.places32(16);
+        let low = isa.right32(isa.left32(v, half), half);
+        // SAFETY: `door` gives `fill` two planes for each.
+        unsafe {
+            isa.store(planes.add(2 * plane * BLOCK + lane), low);
+            isa.store(planes.add((2 * plane + 1) * BLOCK + lane), isa.right32(v, half));
+        }
+    }
 }
 
 struct Bytes<'a, I: Rows> {
@@ -205,13 +263,15 @@ fn fill<I: Rows, R: Row<I>>(isa: I, part: &R, lanes: usize, planes: &mut [i32]) 
                 ])
             };
         }
-        for c in 0..4 {
-            let columns = isa.columns([quarters[0][c], quarters[1][c], quarters[2][c], quarters[3][c]]);
+        let [first, second, third, fourth] = &quarters;
+        let rest = second.iter().zip(third).zip(fourth);
+        for (c, (first, ((second, third), fourth))) in first.iter().zip(rest).enumerate() {
+            let columns = isa.columns([*first, *second, *third, *fourth]);
             for (at, column) in columns[..I::LANES / 4].iter().enumerate() {
                 let plane = R::plane(4 * at + c);
                 debug_assert!(plane < I::LANES);
-                // SAFETY: there are LANES planes of BLOCK lanes, as asserted above.
-                unsafe { isa.store(planes.as_mut_ptr().add(plane * BLOCK + lane), *column) };
+                // SAFETY: there are LANES planes of BLOCK lanes, as asserted above, or for `door` twice as many.
+                unsafe { part.write(isa, planes.as_mut_ptr(), plane, lane, *column) };
             }
         }
     }

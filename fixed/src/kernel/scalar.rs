@@ -1,7 +1,7 @@
 //! No instruction set in particular: what the compiler makes of plain loops.
 
 use super::isa::Isa;
-use super::rows::ScaleRows;
+use super::rows::{DoorRows, ScaleRows};
 use super::{Block, PlaneStep, run_planes};
 
 /// Present everywhere.
@@ -82,6 +82,11 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
+    fn less32(self, a: V, bit: V) -> V {
+        each(|i| a[i].wrapping_sub(i32::from(a[i] & bit[i] != 0)))
+    }
+
+    #[inline(always)]
     fn left32(self, a: V, places: u32) -> V {
         a.map(|a| a << places)
     }
@@ -138,6 +143,10 @@ impl Isa for Scalar {
     }
 
     fn scale_rows(self, _: &ScaleRows, _: &mut Block) {
+        unreachable!("planned only where ROWS")
+    }
+
+    fn door_rows(self, _: &DoorRows, _: &mut Block) {
         unreachable!("planned only where ROWS")
     }
 
