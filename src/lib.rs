@@ -6,11 +6,9 @@
 pub mod compare;
 mod contain;
 pub mod convert;
-pub mod durable;
 pub mod evaluate;
 pub mod event;
 pub mod latency;
-pub mod message;
 pub mod model;
 pub mod pipeline;
 pub mod plot;
@@ -19,3 +17,5 @@ pub mod sink;
 pub mod source;
 pub mod statistics;
 pub mod trigger;
+
+pub use trigsieve_files::{durable, message};

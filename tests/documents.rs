@@ -3,9 +3,10 @@
 use std::path::Path;
 
 /// First folders of the paths that are checked; what a run or a build makes is not among them.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "src/",
     "arena/",
+    "files/",
     "fixed/",
     "hls/",
     "onnx/",

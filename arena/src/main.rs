@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table as Grid};
 use trigsieve_arena::{ArenaError, REPORT, Table, TotalImprovements, write_report};
+use trigsieve_files::message::one_line;
 
 /// Compare anomaly-detection models on many signals.
 #[derive(Parser)]
@@ -59,11 +60,10 @@ fn main() -> ExitCode {
     let (message, code) = match rank(&arguments) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (message, ExitCode::from(2)),
-        Err(Failure::Work(error)) => (error.to_string(), ExitCode::FAILURE),
+        Err(Failure::Work(error)) => (one_line(&error), ExitCode::FAILURE),
         Err(Failure::Terminal(error)) => (format!("standard output: {error}"), ExitCode::FAILURE),
     };
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    eprintln!("error: {}", lines.join("; "));
+    eprintln!("error: {message}");
     code
 }
 

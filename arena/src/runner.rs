@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, TryLockError};
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use trigsieve_files::checksum::{sha256_of_file, sha256_of_parts};
 
 use crate::durable::write_atomically;
 use crate::{
@@ -269,13 +268,7 @@ fn fingerprint(job: &Job, inputs: &[PathBuf], checksums: &mut Checksums) -> Resu
     for input in inputs {
         parts.push(checksums.of(input)?);
     }
-    let mut hasher = Sha256::new();
-    for part in parts {
-        // With its length, so that no two lists of parts look alike.
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    Ok(hexadecimal(&hasher.finalize()))
+    Ok(sha256_of_parts(parts.iter().map(String::as_str)))
 }
 
 /// Checksums of files, each read once: the channels' backgrounds belong to every job.
@@ -287,24 +280,8 @@ impl Checksums {
         if let Some(known) = self.0.get(path) {
             return Ok(known.clone());
         }
-        let checksum = checksum(path).map_err(|source| ArenaError::io(path, source))?;
+        let checksum = sha256_of_file(path).map_err(|source| ArenaError::io(path, source))?;
         self.0.insert(path.to_owned(), checksum.clone());
         Ok(checksum)
     }
-}
-
-fn checksum(path: &Path) -> std::io::Result<String> {
-    let mut reader = BufReader::new(File::open(path)?);
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hasher.finalize())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,18 +1,12 @@
 //! `trigsieve import-hls`: trigger firmware as an hls4ml project becomes a bundle.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tempfile::TempDir;
-use trigsieve::durable::write_atomically;
 use trigsieve::event::{Encoding, HardwareUnits};
-use trigsieve::model::{
-    CARD_FILE, Card, ImportCard, ImportedFile, ModelBundle, Precision, ScoreCard, sha256_hex, sha256_of_file,
-};
+use trigsieve::model::{BundleOutput, Card, ImportCard, ImportedFile, Precision, ScoreCard, sha256_of_file};
 use trigsieve_fixed::{CheckedProgram, Format};
 use trigsieve_hls::{Imported, Options, Report, Score, import};
 
@@ -75,11 +69,11 @@ fn score(name: &str) -> Result<Score, String> {
 /// Runs the command.
 pub fn run(args: &ImportHlsArgs, context: Context) -> anyhow::Result<()> {
     let name = bundle_name(args)?;
-    check_output(args)?;
+    let output = BundleOutput::new(&args.output, args.force)?;
     let mut imported = import(&args.project, &options(args))?;
     imported.program.input.units = units(args, imported.program.k())?;
     let program = imported.program.clone().check().context("the imported program")?;
-    write(args, card(args, &name, &imported)?, &program)?;
+    write(&output, card(args, &name, &imported)?, &program)?;
     if !context.quiet {
         println!("{}", imported.report);
         println!("bundle   {}", args.output.display());
@@ -93,20 +87,6 @@ fn bundle_name(args: &ImportHlsArgs) -> anyhow::Result<String> {
         .clone()
         .or_else(folder)
         .ok_or_else(|| usage("--output: a folder with a name is needed, or --name"))
-}
-
-/// What is there is replaced only if it is a bundle, and only if that is asked for.
-fn check_output(args: &ImportHlsArgs) -> anyhow::Result<()> {
-    if !args.output.exists() {
-        return Ok(());
-    }
-    if !args.output.join(CARD_FILE).is_file() {
-        bail!("{}: is there and is no bundle", args.output.display());
-    }
-    if !args.force {
-        bail!("{}: holds a bundle; pass --force to replace it", args.output.display());
-    }
-    Ok(())
 }
 
 fn options(args: &ImportHlsArgs) -> Options {
@@ -179,46 +159,10 @@ fn sources(project: &Path, report: &Report) -> anyhow::Result<Vec<ImportedFile>>
 }
 
 /// Fills a folder beside the output, opens it as any reader would, and gives it its name.
-fn write(args: &ImportHlsArgs, mut card: Card, program: &CheckedProgram) -> anyhow::Result<()> {
-    let staging = staging(&args.output)?;
-    let file = Precision::Fixed.file();
-    let json = program.to_json();
-    put(&staging.path().join(file), json.as_bytes())?;
-    card.files.insert(file.to_owned(), sha256_hex(json.as_bytes()));
-    put(&staging.path().join(CARD_FILE), toml::to_string(&card)?.as_bytes())?;
-    ModelBundle::open(staging.path())?.program()?;
-    publish(&args.output, staging)
-}
-
-fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    write_atomically(path, bytes).with_context(|| path.display().to_string())
-}
-
-fn staging(output: &Path) -> anyhow::Result<TempDir> {
-    let parent = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let wanted = || parent.display().to_string();
-    std::fs::create_dir_all(parent).with_context(wanted)?;
-    let permissions = Permissions::from_mode(0o755);
-    tempfile::Builder::new()
-        .prefix(".trigsieve-")
-        .suffix(".partial")
-        .permissions(permissions)
-        .tempdir_in(parent)
-        .with_context(wanted)
-}
-
-/// An old bundle is moved aside first and removed last.
-fn publish(output: &Path, staging: TempDir) -> anyhow::Result<()> {
-    let shown = || output.display().to_string();
-    let aside = if output.exists() { Some(self::staging(output)?) } else { None };
-    if let Some(aside) = &aside {
-        std::fs::rename(output, aside.path().join("replaced")).with_context(shown)?;
-    }
-    std::fs::rename(staging.path(), output).with_context(shown)?;
-    // Renamed away: nothing is left for the temporary folder to remove.
-    let _ = staging.keep();
-    Ok(())
+fn write(output: &BundleOutput, mut card: Card, program: &CheckedProgram) -> anyhow::Result<()> {
+    let draft = output.draft()?;
+    draft.put(&mut card, Precision::Fixed, program.to_json().as_bytes())?;
+    draft.put_card(&card)?;
+    draft.open()?.program()?;
+    Ok(draft.commit()?)
 }

@@ -1,9 +1,8 @@
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use trigsieve_files::checksum::{sha256_hex, sha256_of_file};
 use trigsieve_onnx::ModelSummary;
 
 use super::{Card, FixedProgram, ModelError, Precision};
@@ -132,36 +131,6 @@ impl BundleFile {
     pub fn is_intact(&self) -> bool {
         self.found.as_ref() == Ok(&self.expected)
     }
-}
-
-/// SHA-256 of `bytes` as lower-case hex.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// SHA-256 of the file at `path` as lower-case hex. The file is read in pieces.
-///
-/// # Errors
-/// When the file cannot be opened or read.
-pub fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            length => hasher.update(&piece[..length]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn check_card(card: &Card, path: &Path) -> Result<(), ModelError> {

@@ -11,6 +11,14 @@ pub enum ModelError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The place of a new bundle is taken.
+    #[error("{path}: {reason}")]
+    OutputExists {
+        /// The output.
+        path: PathBuf,
+        /// By what, and what to do.
+        reason: &'static str,
+    },
     /// The card is not what it should be.
     #[error("{path}: {reason}")]
     Card {

@@ -4,11 +4,14 @@ mod bundle;
 mod card;
 mod error;
 mod fixed;
+mod output;
 
-pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle, sha256_hex, sha256_of_file};
+pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle};
 pub use card::{
     Card, DataSource, ImportCard, ImportedFile, MemberCard, Metrics, Precision, ScoreCard, SignalMetrics,
     Threshold, TrainingCard,
 };
 pub use error::ModelError;
 pub use fixed::FixedProgram;
+pub use output::{BundleDraft, BundleOutput};
+pub use trigsieve_files::checksum::{sha256_hex, sha256_of_file};

@@ -11,7 +11,7 @@ use trigsieve_arena::{Channel, Job, Measurement, TrainFailure, Trainer};
 
 use crate::evaluation::{model, scorer};
 use crate::recipe::{Evaluation, Network};
-use crate::{Interval, Options, Output, RecipeFile, TrainError, train};
+use crate::{BundleOutput, Interval, Options, RecipeFile, TrainError, train};
 
 /// The trainer of an arena.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Trainer for RecipeTrainer<'_> {
 
     /// A training that was interrupted goes on from its checkpoint.
     fn train(&mut self, job: &Job, folder: &Path) -> Result<Vec<Measurement>, TrainFailure> {
-        let output = Output::new(folder, true)?;
+        let output = BundleOutput::new(folder, true)?;
         let options = Options {
             data_folder: self.data_folder,
             output: &output,

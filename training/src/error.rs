@@ -180,18 +180,10 @@ pub enum TrainError {
     /// The graph could not be written.
     #[error("graph: {0}")]
     Graph(#[from] trigsieve_onnx::Error),
-    /// The bundle just written does not pass the engine's checks.
+    /// The bundle cannot be written there, or, just written, does not pass the engine's checks.
     #[error(transparent)]
     Bundle(#[from] ModelError),
     /// The engine could not score with the bundle just written.
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// There is something at the output path.
-    #[error("{path}: {reason}")]
-    OutputExists {
-        /// The output path.
-        path: PathBuf,
-        /// What is there and what to do.
-        reason: &'static str,
-    },
 }

@@ -38,10 +38,10 @@ use indicatif::ProgressBar;
 use trigsieve::model::{Card, MemberCard, Precision};
 use trigsieve::score::Device;
 
-pub use bundle::Output;
 pub use checkpoint::Interval;
 pub use error::TrainError;
 pub use recipe::RecipeFile;
+pub use trigsieve::model::BundleOutput;
 
 use bundle::Contents;
 use checkpoint::{Checkpoint, Checkpoints, Finished, Numbers};
@@ -75,7 +75,7 @@ pub struct Options<'a> {
     /// Folder at which the recipe's relative paths start.
     pub data_folder: &'a Path,
     /// The bundle to write.
-    pub output: &'a Output,
+    pub output: &'a BundleOutput,
     /// How often a checkpoint is written; `None`: never.
     pub checkpoint_every: Option<Interval>,
     /// Whether to go on from a checkpoint, if there is one.

@@ -13,7 +13,7 @@ use trigsieve::score::Device;
 use trigsieve_arena::ArenaFile;
 use trigsieve_train::arena::RecipeTrainer;
 use trigsieve_train::recipe::Evaluation;
-use trigsieve_train::{Interval, Options, Outcome, Output, RecipeFile, train};
+use trigsieve_train::{BundleOutput, Interval, Options, Outcome, RecipeFile, train};
 
 /// Train an anomaly-detection network on background events and write its model bundle.
 #[derive(Parser)]
@@ -141,7 +141,7 @@ fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {
         let searches = recipe.recipe.fixed.as_ref().is_some_and(|fixed| fixed.search.is_some());
         anyhow::ensure!(searches, "--bits-table: the recipe has no [fixed.search]");
     }
-    let output = Output::new(&arguments.output, arguments.force)?;
+    let output = BundleOutput::new(&arguments.output, arguments.force)?;
     let progress = progress_bar(arguments.quiet);
     let evaluation = arguments.evaluate_background.clone().map(|background| Evaluation {
         background: Some(background),
@@ -165,7 +165,7 @@ fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(outcome: &Outcome, output: &Output) {
+fn report(outcome: &Outcome, output: &BundleOutput) {
     if let Some(training) = &outcome.card.training {
         println!(
             "{}: best of {} epochs is {}, validation loss {:.6}, {:.0} events/s",

@@ -9,10 +9,10 @@ use std::path::Path;
 use common::{FAMILIES, Workbench, background};
 use trigsieve::evaluate::{Model, Sample, evaluate};
 use trigsieve::event::EventTable;
-use trigsieve::model::{ModelBundle, Precision, sha256_hex};
+use trigsieve::model::{ModelBundle, ModelError, Precision, sha256_hex};
 use trigsieve::score::{Engine, ScorerSpec};
 use trigsieve_train::recipe::Evaluation;
-use trigsieve_train::{Output, TrainError};
+use trigsieve_train::{BundleOutput, TrainError};
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -93,11 +93,11 @@ fn patience_ends_a_training_that_does_not_improve() {
 fn an_existing_bundle_is_replaced_only_when_asked() {
     let bench = Workbench::new();
     bench.train().unwrap();
-    let refused = Output::new(&bench.bundle(), false).unwrap_err();
+    let refused = BundleOutput::new(&bench.bundle(), false).unwrap_err();
     assert!(refused.to_string().contains("--force"), "{refused}");
-    Output::new(&bench.bundle(), true).unwrap();
-    let foreign = Output::new(bench.folder.path(), true).unwrap_err();
-    assert!(matches!(foreign, TrainError::OutputExists { .. }));
+    BundleOutput::new(&bench.bundle(), true).unwrap();
+    let foreign = BundleOutput::new(bench.folder.path(), true).unwrap_err();
+    assert!(matches!(foreign, ModelError::OutputExists { .. }));
 }
 
 #[test]

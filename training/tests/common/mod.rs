@@ -11,7 +11,9 @@ use trigsieve::event::{Encoding, EventSchema, EventWriter};
 use trigsieve::score::Device;
 use trigsieve_train::data::{self, Split};
 use trigsieve_train::recipe::Evaluation;
-use trigsieve_train::{Options, Outcome, Output, RecipeFile, TrainError, Trained, train, train_networks};
+use trigsieve_train::{
+    BundleOutput, Options, Outcome, RecipeFile, TrainError, Trained, train, train_networks,
+};
 
 /// Inputs per event and objects of `l1_57`.
 pub const K: usize = 57;
@@ -254,7 +256,7 @@ impl Workbench {
     ) -> Result<T, TrainError> {
         run(&Options {
             data_folder: self.folder.path(),
-            output: &Output::new(bundle, true)?,
+            output: &BundleOutput::new(bundle, true)?,
             checkpoint_every: None,
             resume: false,
             evaluation: None,
