@@ -59,7 +59,7 @@ fn a_project_becomes_a_bundle_that_can_be_inspected() {
         assert!(shown.contains(word), "{word}: {shown}");
     }
     let again = desk.import(&["--score", "sum-of-squares"]);
-    failed(&again, 1, &["models/toy: holds a bundle; pass --force to replace it"]);
+    failed(&again, 1, &["models/toy: holds a model bundle; pass --force to replace it"]);
     let card = std::fs::read(desk.path("models/toy/model.toml")).unwrap();
     succeeded(&desk.import(&["--score", "sum-of-squares", "--force", "--score-format", "ap_ufixed<10,5>"]));
     assert_ne!(
