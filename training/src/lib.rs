@@ -168,7 +168,7 @@ fn contents(file: &RecipeFile, trained: &Trained, split: &Split) -> Result<Conte
     let model = &trained.model;
     let quantised = quantise(model, &split.training, &file.recipe.quantisation);
     let graphs =
-        vec![(Precision::Float, float_graph(model)?), (Precision::Int8, int8_graph(model, &quantised)?)];
+        vec![(Precision::Float, float_graph(model)?), (Precision::Int8, int8_graph(&quantised)?)];
     Ok(Contents { graphs, card: card::of_model(file, model, members(trained), split) })
 }
 
