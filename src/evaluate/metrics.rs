@@ -151,6 +151,7 @@ impl SignalMetrics {
         model::SignalMetrics {
             source: self.sample.source(),
             auc: self.auc,
+            auc_error: self.auc_error,
             efficiency: self.efficiency.iter().filter_map(value).collect(),
         }
     }

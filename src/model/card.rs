@@ -206,6 +206,9 @@ pub struct SignalMetrics {
     pub source: DataSource,
     /// Area under the ROC curve.
     pub auc: f64,
+    /// Its standard error; absent for a sample of one event, and in cards that are older than this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc_error: Option<f64>,
     /// Signal efficiency by background efficiency (`1e-2` ...).
     pub efficiency: BTreeMap<String, f64>,
 }

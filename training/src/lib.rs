@@ -29,6 +29,7 @@ pub mod parameters;
 pub mod preprocessing;
 pub mod quantise;
 pub mod recipe;
+pub mod table;
 pub mod threshold;
 
 use std::collections::BTreeMap;
@@ -167,8 +168,7 @@ pub fn train_networks(
 fn contents(file: &RecipeFile, trained: &Trained, split: &Split) -> Result<Contents, TrainError> {
     let model = &trained.model;
     let quantised = quantise(model, &split.training, &file.recipe.quantisation);
-    let graphs =
-        vec![(Precision::Float, float_graph(model)?), (Precision::Int8, int8_graph(model, &quantised)?)];
+    let graphs = vec![(Precision::Float, float_graph(model)?), (Precision::Int8, int8_graph(&quantised)?)];
     Ok(Contents { graphs, card: card::of_model(file, model, members(trained), split) })
 }
 

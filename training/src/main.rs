@@ -9,11 +9,23 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use trigsieve::durable::write_atomically;
+use trigsieve::model::ModelBundle;
 use trigsieve::score::Device;
 use trigsieve_arena::ArenaFile;
 use trigsieve_train::arena::RecipeTrainer;
 use trigsieve_train::recipe::Evaluation;
 use trigsieve_train::{BundleOutput, Interval, Options, Outcome, RecipeFile, train};
+
+/// What the page of `table` begins with.
+const TABLE_HEAD: &str = "\
+# The bundled models
+
+Made from the cards by `trigsieve-train table`; `cargo xtask models` does so after training. AUC: area under the ROC curve with
+DeLong's error. eS at eB: signal efficiency of the loosest threshold that at most a fraction eB of the background passes, with its
+68 % Clopper-Pearson interval at that threshold; the threshold's own uncertainty is that of the background events that pass.
+Precisions: `float.onnx`, `int8.onnx` and `fixed.json`, the firmware's program.
+";
 
 /// Train an anomaly-detection network on background events and write its model bundle.
 #[derive(Parser)]
@@ -31,6 +43,19 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Arena(ArenaArgs),
+    Table(TableArgs),
+}
+
+/// Write the metrics on the cards of bundles as a page of Markdown.
+#[derive(Args)]
+#[command(after_help = "Example:\n  trigsieve-train table models/l1_ae models/l1_vae -o docs/models.md")]
+struct TableArgs {
+    /// Folders of the bundles.
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
+    /// The page to write.
+    #[arg(short, long, value_name = "FILE.md")]
+    output: PathBuf,
 }
 
 /// Train a list of recipes, measure them on a list of channels, and rank them.
@@ -99,6 +124,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match (&arguments.command, &arguments.training) {
         (Some(Command::Arena(arena)), _) => run_arena(arena),
+        (Some(Command::Table(table)), _) => run_table(table),
         (None, Some(training)) => run(training),
         // clap asks for the one or the other.
         (None, None) => Ok(()),
@@ -132,6 +158,14 @@ fn run_arena(arguments: &ArenaArgs) -> anyhow::Result<()> {
     }
     let failures = outcome.failures.iter().map(|failure| format!("{}: {}", failure.job, failure.reason));
     anyhow::bail!("not everything was trained: {}", failures.collect::<Vec<_>>().join("; "))
+}
+
+fn run_table(arguments: &TableArgs) -> anyhow::Result<()> {
+    let card = |bundle: &PathBuf| Ok(ModelBundle::open(bundle)?.card().clone());
+    let cards = arguments.bundles.iter().map(card).collect::<anyhow::Result<Vec<_>>>()?;
+    let page = format!("{TABLE_HEAD}\n{}", trigsieve_train::table::markdown(&cards));
+    let output = &arguments.output;
+    write_atomically(output, page.as_bytes()).with_context(|| output.display().to_string())
 }
 
 fn run(arguments: &TrainingArgs) -> anyhow::Result<()> {

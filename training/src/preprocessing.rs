@@ -133,6 +133,23 @@ impl Preprocessing {
         }
     }
 
+    /// The same with every network input divided by a number, and the weights of errors multiplied by its square.
+    ///
+    /// Inputs that saturate are not to be divided: the limit is that of all.
+    #[must_use]
+    pub fn divided(&self, divisors: &[f32]) -> Self {
+        let divided = |values: &[f32]| values.iter().zip(divisors).map(|(value, by)| value / by).collect();
+        let weighted =
+            |weights: &[f32]| weights.iter().zip(divisors).map(|(weight, by)| weight * by * by).collect();
+        Self {
+            scale: divided(&self.scale),
+            offset: divided(&self.offset),
+            weight: weighted(&self.weight),
+            terms: self.terms.iter().map(|term| weighted(term)).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Appends the network inputs of an event.
     pub fn extend_network_inputs(&self, row: &[f32], inputs: &mut Vec<f32>) {
         let start = inputs.len();

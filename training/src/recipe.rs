@@ -224,6 +224,11 @@ pub struct Quantisation {
     pub calibration_events: usize,
     /// Fraction of a layer's activations that its range covers; 1 is the full range.
     pub coverage: f64,
+    /// Exponent with which ranges are balanced between a layer's inputs and its weights: 0 evens out the weights of all
+    /// inputs, 1 the inputs themselves.
+    pub balance: f64,
+    /// Layers that compute in single precision, from 0.
+    pub float_layers: Vec<usize>,
     /// Bits of a weight, 7 or 8. At 7 the products of two neighbouring inputs fit 16 bits, so that CPUs without
     /// VNNI, which add them there with saturation, give the same scores as CPUs with it.
     pub weight_bits: u32,
@@ -231,7 +236,21 @@ pub struct Quantisation {
 
 impl Default for Quantisation {
     fn default() -> Self {
-        Self { calibration_events: 20_000, coverage: 0.9999, weight_bits: 8 }
+        Self {
+            calibration_events: 20_000,
+            coverage: 1.0,
+            balance: 0.5,
+            float_layers: Vec::new(),
+            weight_bits: 8,
+        }
+    }
+}
+
+impl Quantisation {
+    /// Whether a layer computes in integers.
+    #[must_use]
+    pub fn is_integer(&self, layer: usize) -> bool {
+        !self.float_layers.contains(&layer)
     }
 }
 

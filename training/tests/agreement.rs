@@ -10,6 +10,7 @@ use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve_train::data::EventMatrix;
 use trigsieve_train::device::Devices;
 use trigsieve_train::fit::{Setting, losses};
+use trigsieve_train::quantise::quantise;
 
 /// Relative tolerance between engines: sums of some hundred single-precision terms in another order, after a
 /// difference of similar numbers.
@@ -124,6 +125,74 @@ fn int8_graphs_stay_near_float() {
             let difference = differences.sum::<f32>() / float.len() as f32;
             assert!(difference < 0.1, "{name}, {engine:?}: mean difference {difference} of the mean score");
             assert!(difference > 0.0, "{name}, {engine:?}: the int8 graph is not quantised");
+        }
+    }
+}
+
+#[test]
+fn balanced_ranges_change_no_score() {
+    let events = EventMatrix::new(background(333, 99), K);
+    for (name, bench) in benches() {
+        let (trained, split) = bench.train_networks();
+        let settings = bench.recipe().unwrap().recipe.quantisation;
+        let balanced = quantise(&trained.model, &split.training, &settings).model;
+        assert_ne!(balanced, trained.model, "{name}: something is balanced");
+        let expected: Vec<f32> = events.iter().map(|row| trained.model.score(row)).collect();
+        let found: Vec<f32> = events.iter().map(|row| balanced.score(row)).collect();
+        assert_near(&found, &expected, &name);
+    }
+}
+
+#[test]
+fn rare_objects_keep_their_scores_in_int8() {
+    // The fourth e/gamma in one of two hundred events, and read as if it were in all.
+    let rare = |events: usize, seed: u64, every: usize| {
+        let mut inputs = background(events, seed);
+        for (event, row) in inputs.chunks_exact_mut(K).enumerate() {
+            let size = 1.0 + (event / every % 7) as f32;
+            let present = if event % every == 0 { size } else { 0.0 };
+            row[12..15].copy_from_slice(&[8.0, 0.3, -0.4].map(|value| value * present));
+        }
+        inputs
+    };
+    let bench = Workbench::with_inputs(rare(4000, 1, 200))
+        .family(
+            "[network]\nfamily = \"vae\"\nhidden = [8]\nlatent = 3\nbeta = 0.001\nactivation = \"relu\"\n[score]\nname = \"mu2\"\n",
+        )
+        .set("calibration_events = 500", "calibration_events = 3000")
+        .set(
+            "pt = \"linear\"",
+            "pt = \"linear\"\nscaling = \"rms\"\ninput_occupancy_exponent = { e_gamma = 0.5 }",
+        );
+    let anomalies = EventMatrix::new(rare(300, 99, 1), K);
+    let difference = |bench: Workbench| {
+        bench.train().unwrap();
+        let float = score(&bench.bundle(), Engine::Rten, Precision::Float, &anomalies);
+        let int8 = score(&bench.bundle(), Engine::Rten, Precision::Int8, &anomalies);
+        let differences = int8.iter().zip(&float).map(|(int8, float)| (int8 - float).abs());
+        differences.sum::<f32>() / float.iter().sum::<f32>()
+    };
+    let whole = difference(bench.clone().set("coverage = 0.9999", "coverage = 1.0"));
+    let cut = difference(bench.set("coverage = 0.9999", "coverage = 0.999\nbalance = 0.0"));
+    assert!(whole < 0.05, "{whole}, {cut}");
+    assert!(cut > 5.0 * whole, "a range that leaves them out costs them: {cut} and {whole}");
+}
+
+#[test]
+fn layers_stay_in_single_precision_where_the_recipe_says_so() {
+    let events = EventMatrix::new(background(500, 99), K);
+    for (float_layers, quantised) in [("[]", 4), ("[3]", 3), ("[1, 2]", 2), ("[0, 1, 2]", 1)] {
+        let lines = format!("coverage = 1.0\nfloat_layers = {float_layers}");
+        let bench = Workbench::new().set("coverage = 0.9999", &lines);
+        bench.train().unwrap();
+        let graph = ModelBundle::open(&bench.bundle()).unwrap().graph(Precision::Int8).unwrap();
+        assert_eq!(graph.summary.operators["QuantizeLinear"], quantised, "{float_layers}");
+        let float = score(&bench.bundle(), Engine::Rten, Precision::Float, &events);
+        for engine in ENGINES {
+            let int8 = score(&bench.bundle(), engine, Precision::Int8, &events);
+            let sums = int8.iter().zip(&float).map(|(int8, float)| (int8 - float).abs()).sum::<f32>();
+            let mean = float.iter().sum::<f32>();
+            assert!(sums < 0.05 * mean && sums > 0.0, "{float_layers}, {engine:?}: {}", sums / mean);
         }
     }
 }

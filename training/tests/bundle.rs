@@ -11,8 +11,8 @@ use trigsieve::evaluate::{Model, Sample, evaluate};
 use trigsieve::event::EventTable;
 use trigsieve::model::{ModelBundle, ModelError, Precision, sha256_hex};
 use trigsieve::score::{Engine, ScorerSpec};
+use trigsieve_train::BundleOutput;
 use trigsieve_train::recipe::Evaluation;
-use trigsieve_train::{BundleOutput, TrainError};
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());

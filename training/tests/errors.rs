@@ -104,6 +104,9 @@ fn values_out_of_range_name_their_key() {
         ("occupancy_exponent = 1.0\nangle_weight = 0.1", "terms = []", "score.terms"),
         ("angle_weight = 0.1", "[[score.terms]]\nangle_weight = 0.1", "score.occupancy_exponent"),
         ("weight_bits = 8", "weight_bits = 4", "quantisation.weight_bits"),
+        ("weight_bits = 8", "balance = 1.5", "quantisation.balance"),
+        ("weight_bits = 8", "float_layers = [4]", "quantisation.float_layers"),
+        ("weight_bits = 8", "float_layers = [0, 1, 2, 3]", "quantisation.float_layers"),
         ("pt = \"linear\"", "pt = { log1p = { scale_gev = 0.0 } }", "preprocessing.pt.log1p.scale_gev"),
     ];
     for (from, to, key) in cases {

@@ -15,7 +15,8 @@ usage: cargo xtask TASK
   test    set up everything, and run all tests
   check   format, clippy, tests of the engine, documentation
   bench   compare the engine with its peers, interleaved, in one run
-  models  train all bundled models: [--l1 FILE] [--2b FILE], or on generated events
+  models  [--l1 FILE] [--2b FILE] [--l1-test BACKGROUND SIGNAL...] [--2b-test BACKGROUND SIGNAL...]
+          train all bundled models, on these files or on generated events; metrics on the test files
   firmware EVENTS [PROJECT...]
           compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
   sanitize

@@ -269,8 +269,8 @@ impl Findings {
             move |source| TrainError::Io { path, source }
         };
         let mut csv = csv::Writer::from_writer(Vec::new());
-        let rows = std::iter::once(self.header()).chain(self.rows());
-        let written = rows.map(|row| csv.write_record(row)).collect::<Result<(), _>>();
+        let mut rows = std::iter::once(self.header()).chain(self.rows());
+        let written = rows.try_for_each(|row| csv.write_record(row));
         written.map_err(|error| io(path)(std::io::Error::other(error)))?;
         let bytes = csv.into_inner().map_err(|error| io(path)(std::io::Error::other(error.to_string())))?;
         write_atomically(path, &bytes).map_err(io(path))?;

@@ -43,31 +43,32 @@ fn member_score(
     let Some((last, hidden)) = member.network.layers.split_last() else { return Ok(read.clone()) };
     let mut values = read.clone();
     for (index, layer) in hidden.iter().enumerate() {
-        values = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
+        values = float_dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
         values = graph.activation(values, layer.activation, index)?;
     }
     let index = hidden.len().to_string();
     match member.head {
         Head::Reconstruction => {
-            let reconstruction = dense(graph, last, &index, &values, "reconstruction")?;
+            let reconstruction = float_dense(graph, last, &index, &values, "reconstruction")?;
             graph.reconstruction_score(&reconstruction, truth, name)
         }
         head if head.has_variance() => {
             let half = last.outputs() / 2;
-            let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
+            let mu = float_dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
             let columns = last.columns(half..2 * half);
-            let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+            let log_variance = float_dense(graph, &columns, "_log_variance", &values, "log_variance")?;
             let log_variance = graph.limited(&log_variance, member.log_variance_limit)?;
             graph.latent_score(head, &mu, Some(&log_variance), name)
         }
         head => {
-            let mu = dense(graph, last, &index, &values, "mu")?;
+            let mu = float_dense(graph, last, &index, &values, "mu")?;
             graph.latent_score(head, &mu, None, name)
         }
     }
 }
 
-fn dense(
+/// The sums of a layer in single precision.
+pub fn float_dense(
     graph: &mut ScoreGraph<'_>,
     layer: &Dense,
     suffix: &str,

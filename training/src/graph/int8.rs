@@ -1,69 +1,89 @@
 use trigsieve_onnx::{Attribute, Error, TensorData, Value};
 
 use super::ScoreGraph;
+use super::float::float_dense;
 use super::head::Truth;
-use crate::model::TrainedModel;
-use crate::quantise::{ActivationRange, QuantisedDense, QuantisedNetwork};
+use crate::model::Head;
+use crate::quantise::{ActivationRange, QuantisedDense, QuantisedLayer, QuantisedModel, QuantisedNetwork};
 
 /// `int8.onnx`: the networks' layers in QDQ form, preprocessing and score in single precision.
 ///
-/// Every layer is DequantizeLinear(activation), DequantizeLinear(weights), DequantizeLinear(bias) -> Gemm, with
+/// Every integer layer is DequantizeLinear(activation), DequantizeLinear(weights), DequantizeLinear(bias) -> Gemm, with
 /// activations U8 per tensor, weights S8 per output and biases S32: the form that ONNX Runtime turns into one
 /// integer kernel a layer. A hidden layer's ReLU is in the lower end of its range; other activations are computed in
 /// single precision, between the dequantised sums and the next quantisation. The last layer's sums are dequantised to
-/// float at once, because the score works on numbers that were never quantised.
+/// float at once, because the score works on numbers that were never quantised; so are sums that a layer in single
+/// precision reads.
 ///
 /// # Errors
 /// When the networks do not fit together.
-pub fn int8_graph(model: &TrainedModel, networks: &[QuantisedNetwork]) -> Result<Vec<u8>, Error> {
+pub fn int8_graph(quantised: &QuantisedModel) -> Result<Vec<u8>, Error> {
+    let model = &quantised.model;
     // Members of an ensemble read the same inputs, and mostly with the same range.
     let mut shared: Option<(ActivationRange, Value)> = None;
     ScoreGraph::new(model)?.finish(|graph, index, name| {
         let values = graph.inputs.network(&mut graph.builder, &model.preprocessing)?;
-        let read = graph.inputs.read(&mut graph.builder, &model.preprocessing)?;
-        let Some(first) = networks[index].layers.first() else { return Ok(read) };
-        let quantised = match &shared {
-            Some((range, value)) if *range == first.input => value.clone(),
-            _ => quantise(graph, first.input, 0, &read)?,
-        };
-        shared = Some((first.input, quantised.clone()));
+        let mut read = graph.inputs.read(&mut graph.builder, &model.preprocessing)?;
+        let network = &quantised.networks[index];
+        if let Some(QuantisedLayer::Integer(first)) = network.layers.first() {
+            read = match &shared {
+                Some((range, value)) if *range == first.input => value.clone(),
+                _ => quantise(graph, first.input, 0, &read)?,
+            };
+            shared = Some((first.input, read.clone()));
+        }
         let truth = Truth { values, terms: model.term_weights() };
-        member_score(graph, index, &networks[index], &quantised, &truth, name)
+        member_score(graph, index, network, &read, &truth, name)
     })
 }
 
+/// The score of a member from what its first layer reads.
 fn member_score(
     graph: &mut ScoreGraph<'_>,
     member: usize,
     network: &QuantisedNetwork,
-    quantised: &Value,
+    read: &Value,
     truth: &Truth,
     name: &str,
 ) -> Result<Value, Error> {
-    let Some((last, hidden)) = network.layers.split_last() else { return Ok(quantised.clone()) };
-    let mut values = quantised.clone();
+    let Some((last, hidden)) = network.layers.split_last() else { return Ok(read.clone()) };
+    let mut values = read.clone();
     for (index, layer) in hidden.iter().enumerate() {
-        let sums = dense(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
-        let active = graph.activation(sums, layer.activation, index)?;
-        let next = network.layers[index + 1].input;
-        values = quantise(graph, next, index + 1, &active)?;
+        let sums = layer_sums(graph, layer, &index.to_string(), &values, &format!("dense{index}"))?;
+        values = graph.activation(sums, layer.activation(), index)?;
+        if let QuantisedLayer::Integer(next) = &network.layers[index + 1] {
+            values = quantise(graph, next.input, index + 1, &values)?;
+        }
     }
     let index = hidden.len().to_string();
     let head = graph.model.members[member].head;
     if head.has_variance() {
-        let half = last.bias.len() / 2;
-        let mu = dense(graph, &last.columns(0..half), "_mu", &values, "mu")?;
+        let half = last.outputs() / 2;
+        let mu = layer_sums(graph, &last.columns(0..half), "_mu", &values, "mu")?;
         let columns = last.columns(half..2 * half);
-        let log_variance = dense(graph, &columns, "_log_variance", &values, "log_variance")?;
+        let log_variance = layer_sums(graph, &columns, "_log_variance", &values, "log_variance")?;
         let limit = graph.model.members[member].log_variance_limit;
         let log_variance = graph.limited(&log_variance, limit)?;
         return graph.latent_score(head, &mu, Some(&log_variance), name);
     }
-    let outputs = dense(graph, last, &index, &values, graph.output_name(head))?;
-    if head == crate::model::Head::Reconstruction {
+    let outputs = layer_sums(graph, last, &index, &values, graph.output_name(head))?;
+    if head == Head::Reconstruction {
         graph.reconstruction_score(&outputs, truth, name)
     } else {
         graph.latent_score(head, &outputs, None, name)
+    }
+}
+
+fn layer_sums(
+    graph: &mut ScoreGraph<'_>,
+    layer: &QuantisedLayer,
+    suffix: &str,
+    values: &Value,
+    name: &str,
+) -> Result<Value, Error> {
+    match layer {
+        QuantisedLayer::Integer(layer) => dense(graph, layer, suffix, values, name),
+        QuantisedLayer::Float(layer) => float_dense(graph, layer, suffix, values, name),
     }
 }
 

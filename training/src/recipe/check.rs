@@ -48,6 +48,26 @@ pub fn unused(recipe: &written::Recipe, path: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// The network that reads the inputs.
+fn body(network: &Network) -> Option<&Body> {
+    match network {
+        Network::Autoencoder(body) => Some(body),
+        Network::Vae(vae) => Some(&vae.body),
+        Network::DeepSvdd(svdd) => Some(&svdd.body),
+        Network::DeepSvddEnsemble(ensemble) => ensemble.members.first().map(|member| &member.body),
+        Network::Combination(_) => None,
+    }
+}
+
+/// Layers of the exported network, or of each of an ensemble's.
+fn layers(recipe: &Recipe) -> usize {
+    let decoder = match &recipe.network {
+        Network::Vae(vae) if recipe.score.name.is_reconstruction() => vae.decoder_hidden.len() + 1,
+        _ => 0,
+    };
+    body(&recipe.network).map_or(0, |body| body.hidden.len() + 1) + decoder
+}
+
 struct Checker<'a> {
     path: &'a Path,
 }
@@ -59,7 +79,7 @@ impl Checker<'_> {
         self.network(&recipe.network)?;
         self.optimiser(&recipe.optimiser)?;
         self.training(&recipe.training)?;
-        self.quantisation(&recipe.quantisation)?;
+        self.quantisation(&recipe.quantisation, layers(recipe))?;
         self.evaluation(&recipe.evaluation)?;
         if let Some(fixed) = &recipe.fixed {
             self.lowered(recipe, fixed)?;
@@ -225,12 +245,19 @@ impl Checker<'_> {
         self.require("training.patience", training.patience, "at least 1", training.patience > 0)
     }
 
-    fn quantisation(&self, quantisation: &Quantisation) -> Result<(), TrainError> {
+    fn quantisation(&self, quantisation: &Quantisation, layers: usize) -> Result<(), TrainError> {
         let events = quantisation.calibration_events;
         self.require("quantisation.calibration_events", events, "at least 1", events > 0)?;
         let coverage = quantisation.coverage;
         let valid = coverage > 0.5 && coverage <= 1.0;
         self.require("quantisation.coverage", coverage, "above 0.5 and at most 1", valid)?;
+        let balance = quantisation.balance;
+        self.require("quantisation.balance", balance, "0 to 1", (0.0..=1.0).contains(&balance))?;
+        let float = &quantisation.float_layers;
+        let known = float.iter().all(|layer| *layer < layers);
+        let valid = float.is_empty() || known && (0..layers).any(|layer| !float.contains(&layer));
+        let expected = format!("some of the {layers} layers of the graph, counted from 0, not all of them");
+        self.require("quantisation.float_layers", format!("{float:?}"), &expected, valid)?;
         let bits = quantisation.weight_bits;
         self.require("quantisation.weight_bits", bits, "7 or 8", matches!(bits, 7 | 8))
     }
@@ -243,20 +270,11 @@ impl Checker<'_> {
 
     /// Whether a network has a fixed-point program.
     fn lowered(&self, recipe: &Recipe, fixed: &Fixed) -> Result<(), TrainError> {
-        let body = match &recipe.network {
-            Network::Autoencoder(body) => Some(body),
-            Network::Vae(vae) => Some(&vae.body),
-            Network::DeepSvdd(svdd) => Some(&svdd.body),
-            Network::DeepSvddEnsemble(_) | Network::Combination(_) => None,
-        };
-        let decoder = match &recipe.network {
-            Network::Vae(vae) if recipe.score.name.is_reconstruction() => vae.decoder_hidden.len() + 1,
-            _ => 0,
-        };
-        let layers = body.map_or(0, |body| body.hidden.len() + 1) + decoder;
+        let (body, layers) = (body(&recipe.network), layers(recipe));
         let expected =
             "left out, or the family one of autoencoder, vae, deep_svdd with activation = \"relu\"";
-        let valid = body.is_some_and(|body| body.activation == Activation::Relu);
+        let ensemble = matches!(recipe.network, Network::DeepSvddEnsemble(_));
+        let valid = !ensemble && body.is_some_and(|body| body.activation == Activation::Relu);
         self.require("fixed", "set", expected, valid)?;
         for (key, formats, layers) in [
             ("fixed.weights", &fixed.weights, layers),
