@@ -15,7 +15,7 @@ pub enum CompareError {
         /// Which one.
         party: String,
         /// The engine's reason.
-        source: ScoreError,
+        source: Box<ScoreError>,
     },
     /// The golden scores cannot be read.
     #[error("{path}: {reason}")]

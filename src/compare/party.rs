@@ -21,7 +21,7 @@ impl Party {
     /// # Errors
     /// [`CompareError::Score`] when it cannot be made.
     pub fn new(name: &str, bundle: &ModelBundle, spec: &ScorerSpec) -> Result<Self, CompareError> {
-        let failed = |source| CompareError::Score { party: name.to_owned(), source };
+        let failed = |source| CompareError::Score { party: name.to_owned(), source: Box::new(source) };
         let factory = spec.load(bundle).map_err(failed)?;
         let scorer = factory.scorer().map_err(failed)?;
         let exact = factory.program().map(|program| Engine::new(program.program(), spec.simd)).transpose();
@@ -100,7 +100,7 @@ impl Party {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Vec<f32>, CompareError> {
         score_table_with(table, self.scorer.as_mut(), progress)
-            .map_err(|source| CompareError::Score { party: self.name.clone(), source })
+            .map_err(|source| CompareError::Score { party: self.name.clone(), source: Box::new(source) })
     }
 
     /// The exact scores of `rows`, one an event; none where an input is not finite. Nothing at all for an engine that

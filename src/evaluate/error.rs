@@ -20,7 +20,7 @@ pub enum EvaluateError {
         /// The event file.
         path: PathBuf,
         /// The engine's reason.
-        source: ScoreError,
+        source: Box<ScoreError>,
     },
     /// Events that do not count alike.
     #[error(

@@ -43,7 +43,7 @@ impl Sample {
         let path = table.path();
         refuse_weights(table)?;
         let values = score_table_with(table, scorer, progress)
-            .map_err(|source| EvaluateError::Score { path: path.to_owned(), source })?;
+            .map_err(|source| EvaluateError::Score { path: path.to_owned(), source: Box::new(source) })?;
         let sha256 =
             sha256_of_file(path).map_err(|source| EvaluateError::Io { path: path.to_owned(), source })?;
         let text = |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();

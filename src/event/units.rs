@@ -221,6 +221,8 @@ fn check_step(step: f64, period: Option<u16>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::{PI, TAU};
+
     use super::*;
 
     fn unit(text: &str) -> HardwareUnit {
@@ -242,9 +244,7 @@ mod tests {
     #[test]
     fn counts_of_a_turn_start_again() {
         let phi = unit("0.04363323129985824 rad modulo 144");
-        for (value, count) in
-            [(0.0, 0), (-0.0436, 143), (3.141_592_7, 72), (-3.141_592_7, 72), (6.283_185_5, 0)]
-        {
+        for (value, count) in [(0.0, 0), (-0.0436, 143), (PI, 72), (-PI, 72), (TAU, 0)] {
             assert_eq!(phi.count(value), (count, false), "{value}");
         }
     }

@@ -1,5 +1,3 @@
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use trigsieve_files::checksum::{sha256_hex, sha256_of_file};

@@ -135,7 +135,7 @@ pub struct ScorerFactory {
 
 #[derive(Clone, Debug)]
 enum Loaded {
-    Graph(Graph),
+    Graph(Box<Graph>),
     Program(FixedProgram),
 }
 
@@ -158,7 +158,7 @@ impl ScorerSpec {
         }
         let loaded = match precision {
             Precision::Fixed => Loaded::Program(bundle.program()?),
-            Precision::Float | Precision::Int8 => Loaded::Graph(bundle.graph(precision)?),
+            Precision::Float | Precision::Int8 => Loaded::Graph(Box::new(bundle.graph(precision)?)),
         };
         Ok(ScorerFactory {
             loaded,
