@@ -1,15 +1,20 @@
 //! Throughput of the engine on a network of the shape of CMS's deployed anomaly trigger, by instruction set.
 //!
-//! Prints, for rows of hardware integers from memory and from the cache, events a second and the share of the peak: the
-//! time that the network's multiply-accumulates would take at the rate of the instruction set's dot products, bytes for
-//! the first layer where the CPU has them, 16-bit numbers else. Everything is timed in turns of windows of about a
-//! millisecond, shorter than what the scheduler gives to other work, and shown twice: the medians, and the ninth deciles,
-//! which on a busy machine say what the code takes. The scores are checked before anything is timed. Arguments are the
-//! number of turns and a `fixed.json` to time instead.
+//! Prints, for rows of hardware integers from a mapped file of 120 MB and from the cache, events a second and the share of
+//! the peak: the time that all of the network's multiply-accumulates, those by zero included, would take at the rate of the
+//! instruction set's dot products from register to register, which is measured beside; bytes for the layers whose inputs
+//! bytes hold where the CPU multiplies those, 16-bit numbers else. Then what each step takes, beside what its products
+//! would take at that rate. Everything is timed in turns of windows of about a millisecond, shorter than what the scheduler
+//! gives to other work, and shown thrice: the medians, the ninth deciles, which on a busy machine say what the code takes,
+//! and the best. The scores are checked before anything is timed.
+//!
+//! `kernels [TURNS [SIMD|all [FIXED_JSON]]]`: how many turns, on which instruction set, and a program to time instead.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use memmap2::{Mmap, MmapOptions};
 use trigsieve_fixed::testing::deployed;
 use trigsieve_fixed::{CheckedProgram, Engine, Interpreter, Kind, Simd, engine::Peak};
 
@@ -22,30 +27,31 @@ const WINDOW: f64 = 1e-3;
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let turns = arguments.next().map_or(200, |turns| turns.parse().expect("a number of turns"));
+    let only = arguments.next().filter(|name| name != "all");
+    let only: Option<Simd> = only.map(|name| name.parse().unwrap_or_else(|error| panic!("{error}")));
     let program = match arguments.next() {
         Some(path) => CheckedProgram::read(Path::new(&path)).expect("a program"),
         None => deployed(1),
     };
-    let mut rng = fastrand::Rng::with_seed(2);
-    let rows: Vec<i16> = (0..EVENTS * program.k()).map(|_| rng.i16(-600..600)).collect();
+    let map = mapped_rows(EVENTS * program.k());
+    // SAFETY: every pattern of bits is a number.
+    let (_, rows, _) = unsafe { map.align_to::<i16>() };
     let mut scores = vec![0.0; EVENTS];
-    let mut subjects: Vec<Subject> = Simd::available().map(|simd| Subject::new(&program, simd)).collect();
+    let wanted = |simd: &Simd| only.is_none_or(|only| only == *simd);
+    let mut subjects: Vec<Subject> =
+        Simd::available().filter(wanted).map(|simd| Subject::new(&program, simd)).collect();
     for subject in &mut subjects {
-        check(&program, &mut subject.engine, &rows, &mut scores);
+        check(&program, &mut subject.engine, rows, &mut scores);
     }
     println!("{CHECKED} events checked against the interpreter");
     println!("{}", subjects.last().expect("a subject").engine.describe());
     for _ in 0..turns {
-        subjects.iter_mut().for_each(|subject| subject.turn(&rows, &mut scores));
-    }
-    for subject in &mut subjects {
-        let block = subject.engine.block();
-        println!("\n{}, from the cache, nanoseconds an event by step:", subject.engine.simd());
-        for (step, seconds) in subject.engine.time_steps(&rows[..block * program.k()], 200) {
-            println!("{:8.2}  {step}", seconds * 1e9 / block as f64);
-        }
+        subjects.iter_mut().for_each(|subject| subject.turn(rows, &mut scores));
     }
     let layers = layers(&program);
+    for subject in &mut subjects {
+        subject.print_steps(rows, &layers);
+    }
     for (name, quantile) in [("medians", 0.5), ("ninth deciles", 0.9), ("best", 1.0)] {
         print(name, quantile, &layers, &mut subjects);
     }
@@ -96,12 +102,36 @@ impl Subject {
         }
     }
 
+    /// What each step takes, and a dense layer's products at the peak.
+    fn print_steps(&mut self, rows: &[i16], layers: &[Layer]) {
+        let [_, _, bytes, words] = self.quantiles(1.0);
+        let block = self.engine.block();
+        let mut layers = layers.iter();
+        println!("\n{}, from the cache, nanoseconds an event by step (at the peak):", self.engine.simd());
+        for (step, seconds) in self.engine.time_steps(&rows[..block * self.engine.k()], 200) {
+            let layer = if step.contains("dense") { layers.next() } else { None };
+            let ideal = layer.map(|layer| layer.products as f64 / if layer.bytes { bytes } else { words });
+            let ideal = ideal.map_or_else(String::new, |seconds| format!("({:.2})", seconds * 1e9));
+            println!("{:8.2} {ideal:8} {step}", seconds * 1e9 / block as f64);
+        }
+    }
+
     fn quantiles(&mut self, quantile: f64) -> [f64; 4] {
         self.rates.each_mut().map(|rates| {
             rates.sort_by(f64::total_cmp);
             rates[((rates.len() - 1) as f64 * quantile) as usize]
         })
     }
+}
+
+/// So many hardware integers in a file that is gone when the map is, every page of it present.
+fn mapped_rows(values: usize) -> Mmap {
+    let mut rng = fastrand::Rng::with_seed(2);
+    let bytes: Vec<u8> = (0..values).flat_map(|_| rng.i16(-600..600).to_ne_bytes()).collect();
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&bytes).expect("rows");
+    // SAFETY: nobody else has the file.
+    unsafe { MmapOptions::new().populate().map(&file) }.expect("a map")
 }
 
 /// How much a second, `amount` each time until the work says that it is done.

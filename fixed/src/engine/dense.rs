@@ -1,7 +1,7 @@
 //! Which dense layers are exact sums in packed 32-bit lanes, and how those are laid out.
 
 use crate::kernel::BLOCK;
-use crate::kernel::dense::{Early, Pack, Tile, Window};
+use crate::kernel::dense::{Early, Floats, Pack, Tile, Window};
 use crate::{Format, Interval, Kind, Layer, Overflow, Rounding};
 
 use super::simd::Shape;
@@ -142,8 +142,13 @@ pub(super) struct Target {
 }
 
 /// The assignment in 16-bit lanes, if it fits into them: constants of the kernel, what to add to the sums, and the range
-/// of the result.
-pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(Window, i128, Interval)> {
+/// of the result, from whose least value the kernel counts.
+pub(super) fn window(
+    sums: Interval,
+    fraction: i32,
+    target: Target,
+    simd: Shape,
+) -> Option<(Window, i128, Interval)> {
     let format = target.format;
     let dropped = u32::try_from(fraction - format.fraction()).ok().filter(|dropped| *dropped < 31)?;
     let relu = |value: i128| if target.relu { value.max(0) } else { value };
@@ -160,6 +165,10 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
         high = high.min(i128::from(maximum) << places);
     }
     let low = base.max(((sums.least >> dropped) - 1) & !1).min(high);
+    let result = Interval::between(low, high);
+    if let Some((window, offset)) = floats(sums, format.rounding, dropped, result).filter(|_| simd.floats) {
+        return Some((window, offset, result));
+    }
     let half = (1_i128 << dropped) / 2;
     let (added, even) = match format.rounding {
         _ if dropped == 0 => (0, false),
@@ -173,8 +182,7 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
         Rounding::RoundToInfinity if low >= 0 => (half, false),
         _ => return None,
     };
-    let result = Interval::between(low, high);
-    let whole = Window { excess: 0, dropped, even, least: 0, early: None };
+    let whole = Window { excess: 0, dropped, even, least: 0, early: None, floats: None };
     let steps = high - low + 1;
     if let Ok(excess) = u16::try_from((1 << 16) - (steps << dropped)) {
         let offset = added + (1 << 16) - ((high + 1) << dropped);
@@ -187,6 +195,29 @@ pub(super) fn window(sums: Interval, fraction: i32, target: Target) -> Option<(W
         sums.plus(Interval::point(added)).shifted_right(dropped).plus(Interval::point(early.offset.into()));
     let window = Window { excess, dropped: 0, even: false, early: Some(early), ..whole };
     within_i32(left).then_some((window, added, result))
+}
+
+/// Rounding by conversion to single precision, if that gives every number: the constants, and what to add to the sums.
+fn floats(sums: Interval, rounding: Rounding, dropped: u32, result: Interval) -> Option<(Window, i128)> {
+    let half = (1_i128 << dropped) / 2;
+    let (added, even) = match rounding {
+        Rounding::RoundConvergent => (0, true),
+        Rounding::Truncate => (0, false),
+        Rounding::Round => (half, false),
+        Rounding::RoundToMinusInfinity => (half - 1, false),
+        _ => return None,
+    };
+    // The mantissa starts in the same place for every sum, and its low 16 bits hold the number.
+    let (binade, shifted) = (1_i128 << (22 + dropped), sums.plus(Interval::point(added)));
+    let rounded = within(shifted.shifted_right(dropped).plus(Interval::between(0, 1)), -32_768, 32_767);
+    if !((1..=7).contains(&dropped) && within(shifted, -binade, binade - 1) && rounded) {
+        return None;
+    }
+    let range = [i16::try_from(result.least).ok()?, i16::try_from(result.most).ok()?];
+    let floats = Some(Floats { even, range });
+    let least = range[0].wrapping_neg().cast_unsigned();
+    let window = Window { excess: 0, dropped, even: false, least, early: None, floats };
+    Some((window, added + 3 * binade))
 }
 
 /// The kernel's layout of a layer.

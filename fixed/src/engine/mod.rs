@@ -247,7 +247,14 @@ impl Engine {
         let step = self.step;
         match self.plan.score.width {
             Width::Narrow => {
-                convert(&i32::all(&self.memory)[at..], scores, |raw| (f64::from(raw) * step) as f32)
+                let raw = &i32::all(&self.memory)[at..];
+                // Where neither end of the range of single precision is near, the step is exact and no product rounds.
+                if step.log2().abs() < 64.0 {
+                    let step = step as f32;
+                    convert(raw, scores, |raw| raw as f32 * step);
+                } else {
+                    convert(raw, scores, |raw| (f64::from(raw) * step) as f32);
+                }
             }
             Width::Wide => convert(&i64::all(&self.memory)[at..], scores, |raw| (raw as f64 * step) as f32),
             Width::Widest => {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::kernel::dense::{Dense, Finish, Pack};
+use crate::kernel::dense::{Dense, Finish, Pack, Places};
 use crate::kernel::operation;
 use crate::kernel::operation::{Door, Operation, What};
 use crate::kernel::rows::{CHUNK, DoorRows, ScaleRows};
@@ -372,7 +372,7 @@ impl<'a> Planner<'a> {
             outputs: starts.len(),
             bytes: exact.packing.bytes,
             tiles: layout.tiles,
-            places: layout.places,
+            places: Places::new(layout.places),
             weights: layout.weights,
             finish,
         }));
@@ -431,7 +431,8 @@ impl<'a> Planner<'a> {
         order: &[usize],
     ) -> Option<(Finish, Vec<i32>, usize)> {
         let tensor = fusion.last + 1;
-        let (mut window, offset, result) = dense::window(exact.sums, exact.fraction, fusion.target)?;
+        let (mut window, offset, result) =
+            dense::window(exact.sums, exact.fraction, fusion.target, self.shape)?;
         let starts = dense::starts_in_range(exact, offset)?;
         let packing = self.wanted(tensor).filter(|packing| {
             let range = if packing.bytes { 255 } else { 65_535 };
@@ -440,7 +441,8 @@ impl<'a> Planner<'a> {
         });
         let (to, output) = match packing {
             Some(packing) => {
-                window.least = (result.least - i128::from(packing.least)) as u16;
+                let least = (result.least - i128::from(packing.least)) as u16;
+                window.least = window.least.wrapping_add(least);
                 let to = if packing.bytes { Pack::Quads } else { Pack::Pairs };
                 let elements = dense::packed_elements(order, to);
                 let at = self.reserve(Width::Narrow, elements.len());

@@ -87,6 +87,8 @@ pub(crate) struct Shape {
     pub(crate) lanes: usize,
     /// As [`Isa::BYTES`].
     pub(crate) bytes: bool,
+    /// As [`Isa::FLOATS`].
+    pub(crate) floats: bool,
     /// As [`Isa::ROWS`].
     pub(crate) rows: bool,
     /// As [`Isa::permutes`].
@@ -95,7 +97,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn of<I: Isa>(isa: I) -> Self {
-        Self { lanes: I::LANES, bytes: I::BYTES, rows: I::ROWS, permutes: isa.permutes() }
+        Self { lanes: I::LANES, bytes: I::BYTES, floats: I::FLOATS, rows: I::ROWS, permutes: isa.permutes() }
     }
 }
 

@@ -67,6 +67,17 @@ fn door_rows<const VNNI: bool>(isa: Avx512<VNNI>, door: &DoorRows, block: &mut B
     rows::door(isa, door, block);
 }
 
+/// The low words of two vectors' lanes in turn.
+const LOW_WORDS: [i16; 32] = {
+    let mut words = [0; 32];
+    let mut at = 0;
+    while at < 32 {
+        words[at] = (at / 2 * 2 + at % 2 * 32) as i16;
+        at += 1;
+    }
+    words
+};
+
 /// Calls an intrinsic of the instruction set that `self` proves.
 macro_rules! have {
     ($call:expr) => {
@@ -79,6 +90,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     const LANES: usize = 16;
     const WIDE: bool = true;
     const BYTES: bool = VNNI;
+    const FLOATS: bool = true;
     const ROWS: bool = true;
     type V = __m512i;
     type Places = __m512i;
@@ -176,6 +188,22 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn round_pair(self, a: __m512i, b: __m512i, even: bool, [least, most]: [__m512i; 2]) -> __m512i {
+        const EVEN: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+        have!({
+            let (a, b) = if even {
+                (_mm512_cvt_roundepi32_ps::<EVEN>(a), _mm512_cvt_roundepi32_ps::<EVEN>(b))
+            } else {
+                (_mm512_cvt_roundepi32_ps::<DOWN>(a), _mm512_cvt_roundepi32_ps::<DOWN>(b))
+            };
+            let low_words = _mm512_loadu_si512(LOW_WORDS.as_ptr().cast());
+            let pairs = _mm512_permutex2var_epi16(_mm512_castps_si512(a), low_words, _mm512_castps_si512(b));
+            _mm512_min_epi16(_mm512_max_epi16(pairs, least), most)
+        })
+    }
+
+    #[inline(always)]
     fn and(self, a: __m512i, b: __m512i) -> __m512i {
         have!(_mm512_and_si512(a, b))
     }
@@ -215,7 +243,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
 
     #[inline(always)]
     fn prefetch(self, at: *const i16) {
-        have!(_mm_prefetch::<_MM_HINT_T1>(at.cast()));
+        have!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
     }
 }
 

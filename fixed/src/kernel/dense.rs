@@ -21,11 +21,26 @@ pub(crate) struct Dense {
     /// Outputs that are computed together.
     pub(crate) tiles: Vec<Tile>,
     /// For each tile in turn, the planes of the input (first lane, from `input`) that have a weight in it.
-    pub(crate) places: Vec<u32>,
+    pub(crate) places: Places,
     /// For each of those, the packed weights of the tile's outputs.
     pub(crate) weights: Vec<i32>,
     /// What becomes of the sums.
     pub(crate) finish: Finish,
+}
+
+/// First lanes of planes, of which the last is known without looking.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    all: Vec<u32>,
+    last: u32,
+}
+
+impl Places {
+    /// In the order given.
+    pub(crate) fn new(all: Vec<u32>) -> Self {
+        let last = all.iter().copied().max().unwrap_or(0);
+        Self { all, last }
+    }
 }
 
 /// Outputs that are computed together, the last of them perhaps nothing.
@@ -77,6 +92,20 @@ pub(crate) struct Window {
     pub(crate) least: u16,
     /// Where 16 bits are too few for what is dropped, all of it is dropped before, in 32 bits, and nothing after.
     pub(crate) early: Option<Early>,
+    /// Takes the place of all but `least`.
+    pub(crate) floats: Option<Floats>,
+}
+
+/// Rounding by conversion to single precision.
+///
+/// The sum has 1.5 x 2^(23 + dropped) more than the number. What single precision drops of that is `dropped` bits, and the
+/// low bits of the mantissa are the number, rounded, in two's complement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Floats {
+    /// Whether to nearest, ties to even; or else down.
+    pub(crate) even: bool,
+    /// Range of the result.
+    pub(crate) range: [i16; 2],
 }
 
 /// Rounding in 32-bit lanes.
@@ -111,13 +140,13 @@ pub(crate) fn run<I: Isa>(isa: I, layer: &Dense, block: &mut Block) {
     let input = &before[layer.input..][..layer.input_lanes];
     let output = &mut after[..layer.output_lanes];
     // Hoisted so that the loads need no bounds check.
-    assert!(layer.places.iter().all(|place| *place as usize + lanes <= input.len()), "places in the input");
+    assert!(layer.places.last as usize + lanes <= input.len(), "places in the input");
     let finisher = Finisher::new(isa, layer.finish);
     let (mut place, mut weight) = (0, 0);
     for tile in &layer.tiles {
         block.ahead.fetch(isa);
         let work = Work {
-            places: &layer.places[place..tile.places_end],
+            places: &layer.places.all[place..tile.places_end],
             weights: &layer.weights[weight..tile.weights_end],
             tile,
         };
@@ -180,17 +209,19 @@ struct Finisher<I: Isa> {
     places: I::Places,
     unused: I::Places,
     offset: I::V,
+    range: [I::V; 2],
 }
 
 impl<I: Isa> Finisher<I> {
     #[inline(always)]
     fn new(isa: I, finish: Finish) -> Self {
-        let none = Window { excess: 0, dropped: 0, even: false, least: 0, early: None };
+        let none = Window { excess: 0, dropped: 0, even: false, least: 0, early: None, floats: None };
         let (unused, offset, window) = match finish {
             Finish::Sums { unused } => (unused, 0, none),
             Finish::Round { unused, offset, window, .. } => (unused, offset, window),
         };
         let both = |value: u16| isa.splat((u32::from(value) * 0x1_0001).cast_signed());
+        let range = window.floats.map_or([0; 2], |floats| floats.range.map(i16::cast_unsigned));
         Self {
             isa,
             finish,
@@ -200,6 +231,7 @@ impl<I: Isa> Finisher<I> {
             places: isa.places16(window.dropped),
             unused: isa.places32(unused),
             offset: isa.splat(offset),
+            range: range.map(both),
         }
     }
 
@@ -303,11 +335,13 @@ impl<I: Isa> Finisher<I> {
     #[inline(always)]
     fn pair(&self, window: Window, a: I::V, b: I::V) -> I::V {
         let isa = self.isa;
-        let mut v = isa.excess16(isa.narrow(a, b), self.excess);
-        if window.even {
-            v = isa.less16(v, self.bit);
-        }
-        v = isa.right16(v, self.places);
+        let v = match window.floats {
+            Some(Floats { even, .. }) if I::FLOATS => isa.round_pair(a, b, even, self.range),
+            _ => {
+                let v = isa.excess16(isa.narrow(a, b), self.excess);
+                isa.right16(if window.even { isa.less16(v, self.bit) } else { v }, self.places)
+            }
+        };
         if window.least == 0 { v } else { isa.add16(v, self.least) }
     }
 

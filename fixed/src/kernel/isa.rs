@@ -14,6 +14,8 @@ pub(crate) trait Isa: Copy {
     const WIDE: bool;
     /// Whether [`dot4`](Self::dot4) is one instruction.
     const BYTES: bool;
+    /// Whether there is [`round_pair`](Self::round_pair).
+    const FLOATS: bool = false;
     /// Whether rows are scaled by [`rows::run`](super::rows::run), or else plane by plane.
     const ROWS: bool;
     /// A vector.
@@ -59,6 +61,12 @@ pub(crate) trait Isa: Copy {
     fn narrow(self, a: Self::V, b: Self::V) -> Self::V;
     /// Each pair of bytes: the low byte of a's and the low byte of b's, which goes high.
     fn bytes(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Each 32-bit lane: a in the low half and b in the high half, both converted to single precision, to nearest with
+    /// ties to even or else down, and the lowest 16 bits of that brought into a range; only where
+    /// [`FLOATS`](Self::FLOATS).
+    fn round_pair(self, _a: Self::V, _b: Self::V, _even: bool, _range: [Self::V; 2]) -> Self::V {
+        unreachable!("planned only where there are conversions with a rounding of their own")
+    }
     /// Bit by bit.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
     /// 16-bit lanes: a + b modulo 2^16.

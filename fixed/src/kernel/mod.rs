@@ -25,8 +25,8 @@ use std::fmt;
 
 use isa::Isa;
 
-/// Events of a block: a plane of it is some 512 bytes, so that a network of the trigger's size stays in the L1 cache.
-pub(crate) const BLOCK: usize = 128;
+/// Events of a block: a plane of it is some 256 bytes, so that a network of the trigger's size stays in the L1 cache.
+pub(crate) const BLOCK: usize = 64;
 /// A block's events come in multiples of this, which is a whole number of tiles of every instruction set.
 pub(crate) const GRAIN: usize = 32;
 

@@ -245,24 +245,43 @@ impl<I: Rows> Row<I> for Pairs<'_, I> {
     }
 }
 
+/// The rows of four events, transposed within each 128 bits: the `at`-th four from `lane` on, of as many as a vector has
+/// 128 bits; nothing for others.
+///
+/// # Safety
+/// There must be a row for each of LANES events from `lane` on.
+#[inline(always)]
+unsafe fn quarter<I: Rows, R: Row<I>>(isa: I, part: &R, at: usize, lane: usize) -> [I::V; 4] {
+    if at >= I::LANES / 4 {
+        return [isa.splat(0); 4];
+    }
+    let event = lane + 4 * at;
+    // SAFETY: these are four of the LANES events.
+    unsafe {
+        isa.quarter([
+            part.row(isa, event),
+            part.row(isa, event + 1),
+            part.row(isa, event + 2),
+            part.row(isa, event + 3),
+        ])
+    }
+}
+
 /// Computes rows and writes their lanes, each to its plane.
 #[inline(always)]
 fn fill<I: Rows, R: Row<I>>(isa: I, part: &R, lanes: usize, planes: &mut [i32]) {
     assert!(planes.len() >= I::LANES * BLOCK && lanes <= BLOCK);
     for lane in (0..lanes).step_by(I::LANES) {
-        let mut quarters = [[isa.splat(0); 4]; 4];
-        for (at, quarter) in quarters[..I::LANES / 4].iter_mut().enumerate() {
-            let event = lane + 4 * at;
-            // SAFETY: `run` has asserted a row for each of the lanes, which are a multiple of LANES.
-            *quarter = unsafe {
-                isa.quarter([
-                    part.row(isa, event),
-                    part.row(isa, event + 1),
-                    part.row(isa, event + 2),
-                    part.row(isa, event + 3),
-                ])
-            };
-        }
+        // Not an array that is zero before: the stores of the zeros would show.
+        // SAFETY: `run` has asserted a row for each of the lanes, which are a multiple of LANES.
+        let quarters = unsafe {
+            [
+                quarter(isa, part, 0, lane),
+                quarter(isa, part, 1, lane),
+                quarter(isa, part, 2, lane),
+                quarter(isa, part, 3, lane),
+            ]
+        };
         let [first, second, third, fourth] = &quarters;
         let rest = second.iter().zip(third).zip(fourth);
         for (c, (first, ((second, third), fourth))) in first.iter().zip(rest).enumerate() {
