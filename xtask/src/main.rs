@@ -77,7 +77,8 @@ fn bench() -> Result<()> {
     python.run()?;
     cargo(&["bench", "--bench", "fixed_chain"]).run()?;
     cargo(&["bench", "--package", "trigsieve-fixed", "--bench", "kernels"]).run()?;
-    cargo(&["bench", "--package", "trigsieve-hls", "--bench", "emulator"]).run()
+    cargo(&["bench", "--package", "trigsieve-hls", "--bench", "emulator"]).run()?;
+    cargo(&["run", "--release", "--manifest-path", "benches/parts/Cargo.toml", "--", "--bench"]).run()
 }
 
 /// The suite of hls4ml projects, and projects as published, on more events than the tests have time for.
