@@ -3,6 +3,7 @@
 mod demo;
 mod models;
 mod shell;
+mod tools;
 mod venv;
 
 use anyhow::{Result, bail};
@@ -46,6 +47,7 @@ fn main() -> Result<()> {
 /// All tests: Rust in the profile that users run, the rings under loom, then what only Python can tell.
 fn test() -> Result<()> {
     venv::everything()?;
+    tools::valgrind()?;
     // This builds the program too, which the Python tests then run.
     cargo(&["test", "--release", "--workspace"]).run()?;
     // A folder of its own: the flag changes the fingerprint of every crate.
@@ -59,6 +61,7 @@ fn test() -> Result<()> {
 
 fn check() -> Result<()> {
     venv::runtime()?;
+    tools::valgrind()?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
     cargo(&["test", "--release"]).run()?;
@@ -72,7 +75,10 @@ fn bench() -> Result<()> {
     demo::prepare()?;
     let python: Step = venv::python(&["benches/against_python.py"]);
     python.run()?;
-    cargo(&["bench", "--bench", "fixed_chain"]).run()
+    cargo(&["bench", "--bench", "fixed_chain"]).run()?;
+    cargo(&["bench", "--package", "trigsieve-fixed", "--bench", "kernels"]).run()?;
+    cargo(&["bench", "--package", "trigsieve-hls", "--bench", "emulator"]).run()?;
+    cargo(&["run", "--release", "--manifest-path", "benches/parts/Cargo.toml", "--", "--bench"]).run()
 }
 
 /// The suite of hls4ml projects, and projects as published, on more events than the tests have time for.

@@ -88,6 +88,7 @@ pub(crate) trait Isa: Copy {
 }
 
 /// What scaling of rows takes besides (see [`ScaleRows`](super::rows::ScaleRows)).
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) trait Rows: Isa {
     /// 16-bit lanes: `count` numbers, at most two a 32-bit lane, and then any.
     ///

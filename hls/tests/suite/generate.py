@@ -1,4 +1,5 @@
-"""Writes the suite: `python generate.py FOLDER`, one project a folder, each with a `driver.txt` of what its driver needs."""
+"""Writes the suite: `python generate.py FOLDER [PROJECT...]`, one project a folder, each with a `suite.txt` of what its
+driver needs; all of them, or those that are named."""
 
 import contextlib
 import io
@@ -8,12 +9,14 @@ from pathlib import Path
 import networks
 
 
-def main(folder):
-    for name, write in networks.everything().items():
+def main(folder, *names):
+    projects = networks.everything()
+    for name in names or projects:
+        write = projects[name]
         project = Path(folder) / name
         with contextlib.redirect_stdout(io.StringIO()):
             write(project)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
