@@ -272,7 +272,7 @@ impl<'a> Trainer<'a> {
         after_step: &mut dyn FnMut(&Trainer<'_>) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
         let setting = self.setting;
-        let (order, random) = (self.order.clone(), self.random.clone());
+        let (order, random) = (self.order.clone(), copy_of(&self.random));
         let steps = self.step..setting.steps();
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(BATCHES_AHEAD);
@@ -409,10 +409,15 @@ fn assemble(
     for chosen in chosen {
         let rows = chosen.iter().map(|&event| events.row(event as usize));
         let rows = Rows::new(rows, &setting, &mut random);
-        if batches.send((rows, random.clone())).is_err() {
+        if batches.send((rows, copy_of(&random))).is_err() {
             return;
         }
     }
+}
+
+/// A generator that goes on as the other does; it has no `Clone`, lest it be copied without intent.
+fn copy_of(random: &ChaCha12Rng) -> ChaCha12Rng {
+    ChaCha12Rng::deserialize_state(&random.serialize_state())
 }
 
 /// A batch as plain numbers.
