@@ -4,8 +4,8 @@
         --background background_test.arrow --signal a_to_4l.arrow leptoquark.arrow -o out/reference
 
 Prints, for every recipe, the mean AUC of every signal on each side with the spread over seeds (largest minus smallest), the
-signal efficiencies at a background efficiency of 1e-4, and the ratios of times: of an epoch's training steps and of the whole
-program, start, compilation and validation included. Needs built `trigsieve` and `trigsieve-train`
+signal efficiencies at a background efficiency of 1e-4, and the ratios of times: of an epoch's training steps (wall), and of the
+whole program, start, compilation and validation included, wall and processor time. On a machine with other work, believe the last. Needs built `trigsieve` and `trigsieve-train`
 (cargo build --release --workspace).
 """
 
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,14 +39,20 @@ def arguments():
     return parser.parse_args()
 
 
+def children_seconds():
+    """Processor time of all commands so far, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def seconds_of(command, cores):
-    """Runs a command on these cores; its output and its wall time."""
-    start = time.perf_counter()
+    """Runs a command on these cores; its output, its wall time and its processor time."""
+    start, before = time.perf_counter(), children_seconds()
     pin = lambda: os.sched_setaffinity(0, cores)
     done = subprocess.run([str(part) for part in command], preexec_fn=pin, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"error: {' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout, time.perf_counter() - start
+    return done.stdout, time.perf_counter() - start, children_seconds() - before
 
 
 def replaced(text, key, value):
@@ -68,7 +75,7 @@ def recipe_for(given, recipe, seed, folder):
 def trigsieve(given, recipe, seed, folder):
     bundle, evaluation = folder / f"bundle{seed}", folder / f"evaluation{seed}"
     train = [given.bin / "trigsieve-train", recipe, "--data", given.data, "-o", bundle, "--force"]
-    printed, seconds = seconds_of(train, given.cores)
+    printed, seconds, processor = seconds_of(train, given.cores)
     rate = re.search(r"([0-9]+) events/s", printed)
     if rate is None:
         raise SystemExit(f"error: trigsieve-train did not print its events/s: {printed.strip()}")
@@ -78,21 +85,24 @@ def trigsieve(given, recipe, seed, folder):
     signals = json.loads((evaluation / "metrics.json").read_text())["signals"]
     auc = {name: signal["auc"] for name, signal in signals.items()}
     efficiency = {name: signal["efficiency"][POINT]["value"] for name, signal in signals.items()}
-    return {"auc": auc, "efficiency": efficiency, "seconds": seconds, "events_per_second": int(rate[1])}
+    times = {"seconds": seconds, "processor_seconds": processor, "events_per_second": int(rate[1])}
+    return {"auc": auc, "efficiency": efficiency, **times}
 
 
 def jax(given, recipe, seed, folder):
     output = folder / f"jax{seed}.json"
     samples = ["--background", given.background, "--signal", *given.signal]
     command = [sys.executable, REFERENCE, recipe, "--data", given.data, *samples, "--seeds", seed, "-o", output]
-    _, seconds = seconds_of(command, given.cores)
+    _, seconds, processor = seconds_of(command, given.cores)
     result = json.loads(output.read_text())
     run = result["runs"][0]
     auc = {name: signal["auc"] for name, signal in run["signals"].items()}
     efficiency = {name: signal[POINT] for name, signal in run["signals"].items()}
     rate = result["events_an_epoch"] / run["seconds_an_epoch"]
     # The engine's side has an evaluation in another program; here it is part of the run.
-    return {"auc": auc, "efficiency": efficiency, "seconds": seconds - run["seconds_scoring"], "events_per_second": rate}
+    times = {"seconds": seconds - run["seconds_scoring"], "events_per_second": rate}
+    times["processor_seconds"] = processor - run["processor_seconds_scoring"]
+    return {"auc": auc, "efficiency": efficiency, **times}
 
 
 SIDES = {"trigsieve": trigsieve, "jax": jax}
@@ -130,8 +140,9 @@ def report(recipe, runs):
         efficiencies = [mean_and_spread(side, "efficiency", signal, 5)[2] for side in (ours, theirs)]
         print(f"| {signal} | {text} | {other_text} | {mean - other:+.4f} | {within} | {' | '.join(efficiencies)} |")
     steps = [b["events_per_second"] / a["events_per_second"] for a, b in zip(ours, theirs)]
-    whole = [a["seconds"] / b["seconds"] for a, b in zip(ours, theirs)]
-    print(f"\nTime of an epoch's training steps, trigsieve / JAX: {ratios(steps)}; of the whole program: {ratios(whole)}.")
+    whole, processor = ([a[key] / b[key] for a, b in zip(ours, theirs)] for key in ("seconds", "processor_seconds"))
+    print(f"\nTime of an epoch's training steps, trigsieve / JAX: {ratios(steps)}; of the whole program: {ratios(whole)}; ", end="")
+    print(f"its processor time: {ratios(processor)}.")
 
 
 def ratios(values):

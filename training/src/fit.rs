@@ -8,6 +8,8 @@
 
 mod rate;
 
+use std::ops::Range;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
@@ -36,6 +38,9 @@ pub use rate::{Rate, RateState};
 
 /// Events a step of the validation.
 const VALIDATION_BATCH: usize = 4096;
+
+/// Batches that wait for the training: while it takes a step, another thread assembles the next one.
+const BATCHES_AHEAD: usize = 2;
 
 /// Stream of the generator that makes the noise of a validation; members of an ensemble count up from 0.
 const VALIDATION_STREAM: u64 = u64::MAX;
@@ -266,22 +271,32 @@ impl<'a> Trainer<'a> {
         &mut self,
         after_step: &mut dyn FnMut(&Trainer<'_>) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
-        let batch = self.setting.recipe.training.batch;
-        while self.step < self.setting.steps() {
-            let chosen = &self.order[self.step * batch..][..batch];
-            let events = &self.setting.split.training;
-            let rows = chosen.iter().map(|&event| events.row(event as usize));
-            let tensors = tensors(rows, &self.setting, &mut self.random, &self.setting.devices.training);
-            let learning_rate = self.rate.step();
-            let loss = self.update(tensors, learning_rate)?;
-            self.step += 1;
-            if !loss.is_finite() {
-                return Err(self.not_finite("training", self.step, loss));
+        let setting = self.setting;
+        let (order, random) = (self.order.clone(), copy_of(&self.random));
+        let steps = self.step..setting.steps();
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+            scope.spawn(move || assemble(setting, &order, steps, random, &sender));
+            for (rows, random) in receiver {
+                // Where the generator is after this batch, whatever the other thread has drawn since.
+                self.random = random;
+                self.train_step(rows)?;
+                after_step(self)?;
             }
-            self.loss_sum += loss;
-            self.setting.progress.inc(1);
-            after_step(self)?;
+            Ok(())
+        })
+    }
+
+    fn train_step(&mut self, rows: Rows) -> Result<(), TrainError> {
+        let batch = rows.tensors(&self.setting, &self.setting.devices.training);
+        let learning_rate = self.rate.step();
+        let loss = self.update(batch, learning_rate)?;
+        self.step += 1;
+        if !loss.is_finite() {
+            return Err(self.not_finite("training", self.step, loss));
         }
+        self.loss_sum += loss;
+        self.setting.progress.inc(1);
         Ok(())
     }
 
@@ -375,35 +390,70 @@ pub fn losses(
     for first in (0..events.len()).step_by(VALIDATION_BATCH) {
         let last = events.len().min(first + VALIDATION_BATCH);
         let rows = (first..last).map(|event| events.row(event));
-        let batch = tensors(rows, setting, &mut random, &setting.devices.plain);
+        let batch = Rows::new(rows, setting, &mut random).tensors(setting, &setting.devices.plain);
         losses.extend(numbers(setting.task.losses(parameters, batch))?);
     }
     Ok(losses)
 }
 
-/// Some events as tensors.
-fn tensors<'r>(
-    rows: impl ExactSizeIterator<Item = &'r [f32]>,
-    setting: &Setting<'_>,
-    random: &mut ChaCha12Rng,
-    device: &Device,
-) -> Batch {
-    let (events, k) = (rows.len(), setting.split.training.k());
-    let reconstructs = setting.task.reconstructs();
-    let mut inputs = Vec::with_capacity(events * k);
-    let mut weights = Vec::with_capacity(if reconstructs { events * k } else { 0 });
-    for row in rows {
-        setting.preprocessing.extend_network_inputs(row, &mut inputs);
-        if reconstructs {
-            setting.preprocessing.extend_weights(row, &mut weights);
+/// Assembles the batches of an epoch, each with the generator as it is after it, until they are done or no longer wanted.
+fn assemble(
+    setting: Setting<'_>,
+    order: &[u32],
+    steps: Range<usize>,
+    mut random: ChaCha12Rng,
+    batches: &SyncSender<(Rows, ChaCha12Rng)>,
+) {
+    let events = &setting.split.training;
+    let chosen = order.chunks_exact(setting.recipe.training.batch).take(steps.end).skip(steps.start);
+    for chosen in chosen {
+        let rows = chosen.iter().map(|&event| events.row(event as usize));
+        let rows = Rows::new(rows, &setting, &mut random);
+        if batches.send((rows, copy_of(&random))).is_err() {
+            return;
         }
     }
-    let tensor = |values, width| Tensor::from_data(TensorData::new(values, [events, width]), device);
-    let width = setting.task.noise_width();
-    let noise: Vec<f32> = StandardNormal.sample_iter(random).take(events * width).collect();
-    Batch {
-        inputs: tensor(inputs, k),
-        weights: reconstructs.then(|| tensor(weights, k)),
-        noise: (width > 0).then(|| tensor(noise, width)),
+}
+
+/// A generator that goes on as the other does; it has no `Clone`, lest it be copied without intent.
+fn copy_of(random: &ChaCha12Rng) -> ChaCha12Rng {
+    ChaCha12Rng::deserialize_state(&random.serialize_state())
+}
+
+/// A batch as plain numbers.
+struct Rows {
+    events: usize,
+    inputs: Vec<f32>,
+    weights: Option<Vec<f32>>,
+    noise: Vec<f32>,
+}
+
+impl Rows {
+    fn new<'r>(
+        rows: impl ExactSizeIterator<Item = &'r [f32]>,
+        setting: &Setting<'_>,
+        random: &mut ChaCha12Rng,
+    ) -> Self {
+        let (events, k) = (rows.len(), setting.split.training.k());
+        let mut inputs = Vec::with_capacity(events * k);
+        let mut weights = setting.task.reconstructs().then(|| Vec::with_capacity(events * k));
+        for row in rows {
+            setting.preprocessing.extend_network_inputs(row, &mut inputs);
+            if let Some(weights) = &mut weights {
+                setting.preprocessing.extend_weights(row, weights);
+            }
+        }
+        let noise = StandardNormal.sample_iter(random).take(events * setting.task.noise_width()).collect();
+        Self { events, inputs, weights, noise }
+    }
+
+    fn tensors(self, setting: &Setting<'_>, device: &Device) -> Batch {
+        let (events, k, width) = (self.events, setting.split.training.k(), setting.task.noise_width());
+        let tensor = |values, width| Tensor::from_data(TensorData::new(values, [events, width]), device);
+        Batch {
+            inputs: tensor(self.inputs, k),
+            weights: self.weights.map(|weights| tensor(weights, k)),
+            noise: (width > 0).then(|| tensor(self.noise, width)),
+        }
     }
 }

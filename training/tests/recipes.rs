@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use trigsieve::model::{CARD_FILE, ModelBundle, Precision};
 use trigsieve_train::RecipeFile;
+use trigsieve_train::table::markdown;
 
 /// The one file among the recipes that is none.
 const ARENA: &str = "arena.toml";
@@ -63,5 +64,25 @@ fn the_arena_names_recipes_that_are_there() {
     for recipe in recipes {
         let path = models().join("..").join(recipe["path"].as_str().unwrap());
         assert!(path.is_file(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_page_of_models_is_what_the_cards_say() {
+    let names = ["l1_ae", "l1_vae", "l1_svdd", "dm_2b_ae", "dm_2b_svdd"];
+    let card = |name: &str| ModelBundle::open(&models().join(name)).unwrap().card().clone();
+    let there = names.into_iter().filter(|name| models().join(name).join(CARD_FILE).exists());
+    let cards: Vec<_> = there.map(card).collect();
+    assert!(!cards.is_empty());
+    let page = std::fs::read_to_string(models().join("../docs/models.md")).unwrap();
+    assert!(page.ends_with(&markdown(&cards)), "run `cargo xtask models`, or `trigsieve-train table`");
+    for card in cards {
+        for (precision, metrics) in &card.metrics {
+            for (signal, found) in &metrics.signals {
+                let loss = card.metrics[&Precision::Float].signals[signal].auc - found.auc;
+                let allowed = if *precision == Precision::Fixed { 0.01 } else { 0.005 };
+                assert!(loss <= allowed, "{}, {signal}: {precision} loses {loss}", card.name);
+            }
+        }
     }
 }
