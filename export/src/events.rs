@@ -148,3 +148,35 @@ impl SplitMix {
         (self.next() >> 48) as i16 >> (16 - bits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_rows_have_every_kind() {
+        let k = 57;
+        let rows = stress_rows(k, 4000, 1);
+        let rows: Vec<&[i16]> = rows.chunks_exact(k).collect();
+        assert_eq!(rows.len(), 4000);
+        assert!(rows.iter().any(|row| row.iter().all(|value| *value == 0)), "an empty event");
+        for end in [i16::MIN, i16::MAX] {
+            assert!(rows.iter().any(|row| row.iter().all(|value| *value == end)), "everything at {end}");
+            for input in 0..k {
+                let alone = |row: &&&[i16]| (0..k).all(|at| row[at] == if at == input { end } else { 0 });
+                assert!(rows.iter().any(|row| alone(&row)), "input {input} alone at {end}");
+            }
+        }
+        for slot in 0..k / 3 {
+            let alone =
+                |row: &&&[i16]| (0..k).all(|at| (at / 3 == slot) || row[at] == 0) && row[3 * slot] != 0;
+            assert!(rows.iter().filter(alone).count() >= 3, "an object in slot {slot} alone");
+        }
+    }
+
+    #[test]
+    fn an_unsigned_score_of_64_bits_is_above_every_smaller_one() {
+        assert!(accepts(-1, 5, false) && !accepts(-1, 5, true));
+        assert!(accepts(5, 5, true) && !accepts(4, 5, false));
+    }
+}

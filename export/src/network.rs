@@ -58,10 +58,11 @@ fn weights(program: &CheckedProgram, row: &[usize]) -> usize {
 fn row(program: &CheckedProgram, start: usize) -> Vec<usize> {
     let mut row = vec![start];
     while let Some(next) = only_reader(program, row[row.len() - 1] + 1) {
-        let continues = match &program.operations[next].kind {
-            Kind::Dense { order: None, .. } | Kind::Relu { maximum: None } | Kind::Requantise {} => true,
-            _ => false,
-        };
+        let kind = &program.operations[next].kind;
+        let continues = matches!(
+            kind,
+            Kind::Dense { order: None, .. } | Kind::Relu { maximum: None } | Kind::Requantise {}
+        );
         if !continues {
             break;
         }

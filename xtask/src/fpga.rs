@@ -49,7 +49,15 @@ pub fn run(tables: &[String]) -> Result<()> {
     tools()?;
     cargo(&["build", "--release"]).run()?;
     let tables = if tables.is_empty() { demo::tables()? } else { tables.to_vec() };
-    EXPORTS.iter().try_for_each(|(name, budget)| remake(name, budget, &tables))
+    // Yosys has one thread; most of the time is its.
+    std::thread::scope(|scope| {
+        let running: Vec<_> =
+            EXPORTS.iter().map(|(name, budget)| scope.spawn(|| remake(name, budget, &tables))).collect();
+        running.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("an export panicked"),
+        })
+    })
 }
 
 fn remake(name: &str, budget: &str, tables: &[String]) -> Result<()> {
