@@ -9,9 +9,9 @@ use trigsieve_export::Events;
 use trigsieve_fixed::testing::{program, rows_i16};
 use trigsieve_fixed::{CheckedProgram, Format, Kind, Overflow, Rounding};
 
-const PROGRAMS: usize = 120;
+const PROGRAMS: usize = 60;
 /// Programs that have to have logic: the others have convolutions, or tables of inputs that are too wide.
-const LEAST: usize = 80;
+const LEAST: usize = 40;
 const EVENTS: usize = 40;
 
 /// da4ml's interpreter computes in double precision.

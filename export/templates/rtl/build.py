@@ -96,7 +96,8 @@ def main():
         (output / f"{module}.v").write_text(text)
     for stage in pipeline.solutions:
         for table, text in table_mem_gen(stage).items():
-            (output / table).write_text(text)
+            # Verilator 5.006 does not take in a last line that has no end.
+            (output / table).write_text(text + "\n")
     for path in (Path(verilog.__file__).parent / "source").glob("*.v"):
         (output / path.name).write_text(source(path.read_text()))
     facts = {

@@ -523,8 +523,12 @@ def tabulated(value, width, offset, entries):
         end -= 1
     if start == end:
         return constant(value, outputs[start])
-    value = saturated(value, (first + start) * value.step, (first + end) * value.step, value.step)
-    return looked_up(value, numpy.array([float(output) for output in outputs[start:end + 1]]))
+    # Up to powers of two, where single bits tell what is beyond.
+    top = 1 << max(first + end, -(first + start) - 1, 0).bit_length()
+    least = -top if first + start < 0 else 0
+    value = saturated(value, least * value.step, (top - 1) * value.step, value.step)
+    entries = outputs[max(least - first, 0):top - first]
+    return looked_up(value, numpy.array([float(output) for output in entries]))
 
 
 def looked_up(value, entries):
