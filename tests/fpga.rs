@@ -126,15 +126,15 @@ fn what_stands_against_an_export_is_named() {
     };
     for (more, code, expected) in [
         (&["--clock", "1000"][..], 2, "clocks of a VU9P run up to 775 MHz"),
-        (&["--clock", "0"], 2, "positive"),
-        (&["--part", "xc7a35t"], 2, "none of those whose size is known"),
+        (&["--clock", "0"][..], 2, "positive"),
+        (&["--part", "xc7a35t"][..], 2, "none of those whose size is known"),
         (
-            &["--yosys", "no-such-yosys"],
+            &["--yosys", "no-such-yosys"][..],
             1,
             "`no-such-yosys` is not installed (estimates the Verilog's resources): apt-get install yosys",
         ),
-        (&["--python", "no-such-python"], 1, "cargo xtask fpga-tools"),
-        (&["--ways", "standalone"], 2, "--no-report"),
+        (&["--python", "no-such-python"][..], 1, "cargo xtask fpga-tools"),
+        (&["--ways", "standalone"][..], 2, "--no-report"),
     ] {
         let error = export(more, code);
         assert!(error.contains(expected), "{error}");
