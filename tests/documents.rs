@@ -3,9 +3,11 @@
 use std::path::Path;
 
 /// First folders of the paths that are checked; what a run or a build makes is not among them.
-const FOLDERS: [&str; 14] = [
+const FOLDERS: [&str; 16] = [
     "src/",
     "arena/",
+    "docs/",
+    "export/",
     "files/",
     "fixed/",
     "hls/",

@@ -88,6 +88,16 @@ impl Attribute {
         })
     }
 
+    /// A text attribute, such as `rounding_mode`.
+    pub fn text(name: &str, value: &str) -> Self {
+        Self(AttributeProto {
+            name: Some(name.to_owned()),
+            r#type: Some(attribute_type::STRING),
+            s: Some(value.as_bytes().to_vec()),
+            ..Default::default()
+        })
+    }
+
     /// A float attribute, such as `alpha`.
     pub fn float(name: &str, value: f32) -> Self {
         Self(AttributeProto {
@@ -130,6 +140,7 @@ pub struct ModelInfo {
 pub struct GraphBuilder {
     graph: GraphProto,
     names: BTreeSet<String>,
+    domains: BTreeSet<String>,
 }
 
 impl GraphBuilder {
@@ -138,6 +149,7 @@ impl GraphBuilder {
         Self {
             graph: GraphProto { name: Some(name.to_owned()), ..Default::default() },
             names: BTreeSet::new(),
+            domains: BTreeSet::new(),
         }
     }
 
@@ -190,6 +202,34 @@ impl GraphBuilder {
         output: &str,
         attributes: Vec<Attribute>,
     ) -> Result<Value, Error> {
+        self.node_of(None, operator, inputs, output, attributes)
+    }
+
+    /// Adds a node of an operator set of another domain, version 1, such as QONNX's `qonnx.custom_op.general`. Only tools
+    /// that know the domain read such a graph; [`ModelSummary::check_deployable`] refuses it.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateName`].
+    pub fn custom_node(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[&Value],
+        output: &str,
+        attributes: Vec<Attribute>,
+    ) -> Result<Value, Error> {
+        self.domains.insert(domain.to_owned());
+        self.node_of(Some(domain.to_owned()), operator, inputs, output, attributes)
+    }
+
+    fn node_of(
+        &mut self,
+        domain: Option<String>,
+        operator: &str,
+        inputs: &[&Value],
+        output: &str,
+        attributes: Vec<Attribute>,
+    ) -> Result<Value, Error> {
         let value = self.claim(output)?;
         self.graph.node.push(NodeProto {
             input: inputs.iter().map(|input| input.0.clone()).collect(),
@@ -197,7 +237,7 @@ impl GraphBuilder {
             name: Some(output.to_owned()),
             op_type: Some(operator.to_owned()),
             attribute: attributes.into_iter().map(|attribute| attribute.0).collect(),
-            domain: None,
+            domain,
         });
         Ok(value)
     }
@@ -292,14 +332,15 @@ impl GraphBuilder {
     /// [`Error::Unused`] for an input, constant or node that nothing reads.
     pub fn finish(self, info: &ModelInfo) -> Result<Vec<u8>, Error> {
         self.check_all_used()?;
+        let own = OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) };
+        let others = self.domains.into_iter();
+        let others = others.map(|domain| OperatorSetIdProto { domain: Some(domain), version: Some(1) });
+        let opset_import = std::iter::once(own).chain(others).collect();
         let mut graph = self.graph;
         graph.doc_string = Some(info.documentation.clone());
         let model = ModelProto {
             ir_version: Some(IR_VERSION),
-            opset_import: vec![OperatorSetIdProto {
-                domain: Some(String::new()),
-                version: Some(OPSET_VERSION),
-            }],
+            opset_import,
             producer_name: Some("trigsieve".to_owned()),
             producer_version: Some(info.producer_version.clone()),
             graph: Some(graph),

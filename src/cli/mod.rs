@@ -6,6 +6,8 @@ mod convert;
 mod engine;
 mod evaluate;
 mod exit;
+mod export_hls;
+mod fpga;
 mod import_hls;
 mod inspect;
 mod output;
@@ -14,6 +16,7 @@ mod replay;
 mod sample;
 mod text;
 mod units;
+mod verify_hls;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,10 @@ enum Command {
     #[command(name = "import-hls")]
     ImportHls(import_hls::ImportHlsArgs),
     Compare(compare::CompareArgs),
+    #[command(name = "export-hls")]
+    ExportHls(export_hls::ExportHlsArgs),
+    #[command(name = "verify-hls")]
+    VerifyHls(verify_hls::VerifyHlsArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -77,6 +84,8 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Evaluate(args) => evaluate::run(&args, context),
         Command::ImportHls(args) => import_hls::run(&args, context),
         Command::Compare(args) => compare::run(&args, context),
+        Command::ExportHls(args) => export_hls::run(&args, context),
+        Command::VerifyHls(args) => verify_hls::run(&args, context),
     }
 }
 

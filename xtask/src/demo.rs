@@ -18,6 +18,13 @@ pub fn prepare() -> Result<()> {
         .try_for_each(|signal| convert(&format!("samples/signal_{signal}.h5"), &signal_table(signal), "1"))
 }
 
+/// [`prepare`], and the event tables that it made.
+pub fn tables() -> Result<Vec<String>> {
+    prepare()?;
+    let signals = SIGNALS.iter().map(|signal| signal_table(signal));
+    Ok(std::iter::once(BACKGROUND.to_owned()).chain(signals).collect())
+}
+
 /// Converts, calibrates, evaluates, and replays the mixture of background and signals on a clock.
 pub fn run() -> Result<()> {
     venv::runtime()?;

@@ -1,6 +1,7 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|sanitize|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|sanitize|setup`. Each sets up what it needs.
 
 mod demo;
+mod fpga;
 mod models;
 mod shell;
 mod tools;
@@ -20,6 +21,10 @@ usage: cargo xtask TASK
           train all bundled models, on these files or on generated events; metrics on the test files
   firmware EVENTS [PROJECT...]
           compare EVENTS events of each project of the hls4ml suite, and of published projects, with their C++
+  fpga [EVENTS.arrow...]
+          export the bundled models to fpga/ anew and verify the firmware, on the bundled sample or on these events
+  fpga-tools
+          what fpga needs: an environment with hls4ml and da4ml, Verilator, Yosys
   sanitize
           the fixed-point kernels' tests under AddressSanitizer; needs rustup's nightly toolchain
   setup   the virtual environment with the pinned ONNX Runtime only";
@@ -33,6 +38,8 @@ fn main() -> Result<()> {
         Some("bench") => bench(),
         Some("models") => models::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("fpga") => fpga::run(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("fpga-tools") => fpga::tools(),
         Some("sanitize") => sanitize(),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
@@ -48,6 +55,7 @@ fn main() -> Result<()> {
 fn test() -> Result<()> {
     venv::everything()?;
     tools::valgrind()?;
+    fpga::tools()?;
     // This builds the program too, which the Python tests then run.
     cargo(&["test", "--release", "--workspace"]).run()?;
     // A folder of its own: the flag changes the fingerprint of every crate.

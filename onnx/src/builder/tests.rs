@@ -46,6 +46,20 @@ fn a_value_that_nothing_reads_is_refused() -> Result<(), Error> {
 }
 
 #[test]
+fn an_operator_of_another_domain_is_declared_and_not_deployable() -> Result<(), Error> {
+    let mut graph = GraphBuilder::new("custom");
+    let score = linear(&mut graph)?;
+    let mode = Attribute::text("rounding_mode", "ROUND");
+    let quantised =
+        graph.custom_node("qonnx.custom_op.general", "Quant", &[&score], "quantised", vec![mode])?;
+    graph.output(&quantised, ElementType::F32, &[BATCH])?;
+    let summary = ModelSummary::from_bytes(&graph.finish(&ModelInfo::default())?)?;
+    assert!(summary.other_domains.iter().eq(["qonnx.custom_op.general"]));
+    assert!(summary.check_deployable().is_err());
+    Ok(())
+}
+
+#[test]
 fn names_and_outputs_are_unique() -> Result<(), Error> {
     let mut graph = GraphBuilder::new("twice");
     let score = linear(&mut graph)?;

@@ -1,0 +1,31 @@
+// l1_svdd: an anomaly score of 57 inputs, from the fixed-point program beside this folder. Written by trigsieve; change the model
+// and export it again rather than this file.
+
+#ifndef L1_SVDD_H_
+#define L1_SVDD_H_
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+
+namespace l1_svdd_program {
+
+typedef ap_fixed<16,16> inputs_t; // 57 of them
+typedef ap_fixed<16,16> energies_t; // 19 of them
+typedef ap_fixed<16,16> logarithms_t; // 19 of them
+typedef ap_fixed<16,16> inputs_and_logarithms_t; // 76 of them
+typedef ap_fixed<16,16> counts_t; // 57 of them
+typedef ap_fixed<14,6,AP_RND_CONV,AP_SAT> network_inputs_t; // 57 of them
+typedef ap_fixed<26,10> dense0_t; // 32 of them
+typedef ap_ufixed<14,3,AP_RND_CONV,AP_SAT> hidden0_t; // 32 of them
+typedef ap_fixed<25,7> dense1_t; // 16 of them
+typedef ap_ufixed<14,2,AP_RND_CONV,AP_SAT> hidden1_t; // 16 of them
+typedef ap_fixed<16,1,AP_RND_CONV,AP_SAT> mu_t; // 8 of them
+typedef ap_fixed<35,5> score_t; // 1 of them
+
+} // namespace l1_svdd_program
+
+// An event enters at each clock cycle. `accept_out` says whether the score reaches the threshold.
+void l1_svdd(const l1_svdd_program::inputs_t inputs[57], l1_svdd_program::score_t threshold,
+            l1_svdd_program::score_t &score_out, ap_uint<1> &accept_out);
+
+#endif

@@ -1,0 +1,22 @@
+// l1_vae: the input scaling before and the score after the network that hls4ml makes (`python build.py`). Written by trigsieve.
+
+#ifndef L1_VAE_AROUND_H_
+#define L1_VAE_AROUND_H_
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+
+namespace l1_vae_program {
+
+typedef ap_fixed<16,16> inputs_t; // 57 of them
+typedef ap_fixed<11,7,AP_RND_CONV,AP_SAT> network_inputs_t; // 57 of them
+typedef ap_fixed<14,7,AP_RND_CONV,AP_SAT> mu_t; // 8 of them
+typedef ap_fixed<31,17> score_t; // 1 of them
+
+} // namespace l1_vae_program
+
+// An event enters at each clock cycle. `accept_out` says whether the score reaches the threshold.
+void l1_vae(const l1_vae_program::inputs_t inputs[57], l1_vae_program::score_t threshold,
+            l1_vae_program::score_t &score_out, ap_uint<1> &accept_out);
+
+#endif
