@@ -1,8 +1,9 @@
 //! What the chain costs around the fixed-point kernel: `replay` at its fastest against a loop that only scores.
 //!
-//! `fixed_chain [EVENTS [ROUNDS [BATCH]]]` makes hardware integers and a program in the shape of a deployed anomaly trigger
+//! `fixed_chain [EVENTS [ROUNDS [BATCH [WORKERS [FOLDER]]]]]` makes hardware integers and a program in the shape of a deployed anomaly trigger
 //! (57-28-15-8 and a sum of squares), maps the events, and interleaves rounds of the bare loop over the mapped rows with
-//! rounds of a replay with one worker into a sink that keeps nothing. It prints JSON: events a second of each, medians, and
+//! rounds of a replay with as many workers as the bare loop has threads into a sink that keeps nothing. With FOLDER, which
+//! must not exist, the events and the model stay there, for `trigsieve replay`. It prints JSON: events a second of each, medians, and
 //! their ratio; and, because a busy machine gives three threads more of its time than one, processor time an event, of all
 //! threads together; and what the chain alone costs, around a scorer that does nothing. The two must agree on the number of events above a threshold before anything is timed.
 
@@ -12,7 +13,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use trigsieve::event::{Encoding, EventSchema, EventWriter, HardwareUnits, Rows};
 use trigsieve::model::{ModelBundle, Precision, sha256_hex};
-use trigsieve::pipeline::{DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay};
+use trigsieve::pipeline::{
+    BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+};
 use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
 use trigsieve::source::{Clock, EventSet};
 use trigsieve::trigger::{Decider, ResolvedPath};
@@ -28,16 +31,20 @@ const TICK_NS: f64 = 1e7;
 const BATCH_ROWS: usize = 65_536;
 
 fn main() -> Result<()> {
-    let numbers = std::env::args().skip(1).filter(|arg| arg != "--bench").map(|text| text.parse());
-    let numbers = numbers.collect::<Result<Vec<usize>, _>>()?;
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let numbers = args.iter().take(4).map(|text| text.parse()).collect::<Result<Vec<usize>, _>>()?;
     let at = |index: usize, default: usize| numbers.get(index).copied().unwrap_or(default);
-    let (events, rounds, batch) = (at(0, 4_000_000), at(1, 9), at(2, 4096));
+    let (events, rounds, batch, workers) = (at(0, 4_000_000), at(1, 9), at(2, 4096), at(3, 1));
 
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("events.arrow");
+    let temporary = tempfile::tempdir()?;
+    let folder = args.get(4).map_or(temporary.path(), Path::new);
+    if args.len() > 4 {
+        std::fs::create_dir(folder)?;
+    }
+    let path = folder.join("events.arrow");
     write_events(&path, events)?;
-    write_bundle(&folder.path().join("model"))?;
-    let bundle = ModelBundle::open(&folder.path().join("model"))?;
+    write_bundle(&folder.join("chain"))?;
+    let bundle = ModelBundle::open(&folder.join("chain"))?;
     let spec = ScorerSpec { engine: Engine::Fixed, precision: Precision::Fixed, ..ScorerSpec::default() };
     let factory = spec.load(&bundle)?;
     let set = EventSet::open(&[path])?;
@@ -46,27 +53,44 @@ fn main() -> Result<()> {
     let mut scores = vec![0.0; batch];
     let threshold = threshold(&set, scorer.as_mut(), batch)?;
     let above = bare(&set, scorer.as_mut(), &mut scores, threshold)?;
-    let replayed = chain(&set, factory.scorer()?, (batch, 1), threshold)?;
+    let replayed = chain(&set, vec![factory.scorer()?], (batch, 1), threshold)?;
     ensure!(above == replayed, "the bare loop finds {above} events above {threshold}, the replay {replayed}");
 
     let (mut bare_time, mut chain_time, mut nothing_time) =
         (Times::default(), Times::default(), Times::default());
     for _ in 0..rounds {
-        bare_time.of(events, || {
-            (0..PASSES).try_fold(0, |sum, _| Ok(sum + bare(&set, scorer.as_mut(), &mut scores, threshold)?))
+        let mut of_workers = (0..workers).map(|_| factory.scorer()).collect::<Result<Vec<_>, _>>()?;
+        bare_time.of(events * workers, || {
+            let passes = |scorer: &mut Box<dyn Scorer>| {
+                let mut scores = vec![0.0; batch];
+                let pass = |_| bare(&set, scorer.as_mut(), &mut scores, threshold);
+                (0..PASSES).map(pass).sum::<Result<u64>>()
+            };
+            std::thread::scope(|scope| {
+                let passes = &passes;
+                let threads: Vec<_> =
+                    of_workers.iter_mut().map(|scorer| scope.spawn(move || passes(scorer))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a bare loop panicked")).sum()
+            })
         })?;
-        chain_time.of(events, || chain(&set, factory.scorer()?, (batch, PASSES), threshold))?;
-        nothing_time.of(events, || chain(&set, Box::new(Nothing), (batch, PASSES), threshold))?;
+        let passes = PASSES * workers as u64;
+        chain_time.of(events * workers, || chain(&set, of_workers, (batch, passes), threshold))?;
+        let nothings = (0..workers).map(|_| Box::new(Nothing) as Box<dyn Scorer>).collect();
+        nothing_time.of(events * workers, || chain(&set, nothings, (batch, passes), threshold))?;
     }
-    let ratios = chain_time.hz.iter().zip(&bare_time.hz).map(|(chain, bare)| chain / bare).collect();
+    let mut ratios: Vec<f64> =
+        chain_time.hz.iter().zip(&bare_time.hz).map(|(chain, bare)| chain / bare).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
     let report = serde_json::json!({
         "engine": scorer.describe(),
         "events": events,
         "batch": batch,
+        "workers": workers,
         "bare": bare_time.report(),
         "replay": chain_time.report(),
         "replay_of_nothing": nothing_time.report(),
-        "ratio": median(ratios),
+        "ratio": median(ratios.clone()),
+        "ratios": ratios,
         "ratio_of_processor_time": bare_time.cpu_ns / chain_time.cpu_ns,
     });
     println!("{report:#}");
@@ -168,10 +192,10 @@ impl Scorer for Nothing {
     }
 }
 
-/// A replay with one worker; how many events are accepted.
+/// A replay with a worker for each scorer; how many events are accepted.
 fn chain(
     set: &EventSet,
-    scorer: Box<dyn Scorer>,
+    scorers: Vec<Box<dyn Scorer>>,
     (batch, passes): (usize, u64),
     threshold: f32,
 ) -> Result<u64> {
@@ -181,10 +205,12 @@ fn chain(
         span: Span::Passes(passes),
         batch,
         pin: false,
+        buffer: BUFFERED_EVENTS,
+        wait: None,
     };
     let path = ResolvedPath { name: "cut".to_owned(), model_index: 0, threshold, prescale: 1, bit: 0 };
     let mut sink = Count::default();
-    let scorers = vec![vec![scorer]];
+    let scorers = scorers.into_iter().map(|scorer| vec![scorer]).collect();
     let decider = Decider::new(&[path], 1);
     let outcome = replay(set, &plan, &decider, scorers, &mut sink, &Stop::default(), &|_| {})?;
     outcome.counters.check(true)?;

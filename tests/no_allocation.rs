@@ -16,7 +16,7 @@ use common::{ENCODING, K, fixed_program, write_events, write_fixed_bundle};
 use trigsieve::event::{Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::pipeline::{
-    DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+    BUFFERED_EVENTS, DecidedBlock, Outcome, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
 };
 use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec};
 use trigsieve::sink::{OutputFormat, TaggedEvents, TaggedWriter, tagged_schema};
@@ -163,6 +163,8 @@ fn plans(passes: u64) -> Vec<ReplayPlan> {
         span: Span::Passes(passes),
         batch,
         pin: false,
+        buffer: BUFFERED_EVENTS,
+        wait: None,
     };
     vec![
         plan(Clock::Unpaced, Overload::Block, 1),
@@ -274,6 +276,8 @@ fn the_tagged_events_cost_an_allocation_only_when_there_are_any() {
         span: Span::Time(Duration::from_millis(50)),
         batch: 64,
         pin: false,
+        buffer: BUFFERED_EVENTS,
+        wait: None,
     };
     let models = ["squares".to_owned()];
     for (threshold, expected) in [(f32::MAX, false), (5.0, true)] {

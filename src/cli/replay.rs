@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use trigsieve::event::EventTable;
 use trigsieve::latency::{write_hgrm, write_hlog};
 use trigsieve::model::ModelBundle;
-use trigsieve::pipeline::{Outcome, Overload, ReplayPlan, Span, Stop, replay};
+use trigsieve::pipeline::{BUFFERED_EVENTS, Outcome, Overload, ReplayPlan, Span, Stop, WaitStrategy, replay};
 use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 use trigsieve::sink::{
     DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
@@ -34,6 +34,8 @@ const MAX_RATE_HZ: f64 = 1e9;
 const ONE_WISH: Duration = Duration::from_secs(1);
 /// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
 const BATCH: usize = 1024;
+/// How long `--wait park` sleeps at a time.
+const PARK: Duration = Duration::from_micros(50);
 /// Largest `--batch`: more adds latency and memory, no throughput.
 const MAX_BATCH: usize = 65_536;
 
@@ -72,6 +74,10 @@ pub struct ReplayArgs {
     /// What happens to events that find no room: `block` stalls the clock, `drop` counts dead time.
     #[arg(long, value_enum, default_value_t = OverloadArg::Block)]
     overload: OverloadArg,
+    /// Size of the derandomising buffer of --overload drop: events that may wait when every queue is full. A longer stall of
+    /// the machine is bridged, and under lasting overload decisions are that much later.
+    #[arg(long, default_value_t = BUFFERED_EVENTS, value_name = "EVENTS")]
+    buffer: u64,
     /// Worker threads, each with a scorer of its own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: u16,
@@ -81,6 +87,10 @@ pub struct ReplayArgs {
     /// Bind the source to the first core and the workers to the next ones.
     #[arg(long)]
     pin: bool,
+    /// How workers wait, and the source on a clock: busy (`spin`), giving their time slice away (`yield`) or asleep
+    /// (`park`); `auto` spins where every stage that would has a core.
+    #[arg(long, value_enum, default_value_t = WaitArg::Auto)]
+    wait: WaitArg,
     /// Go over the events this many times.
     #[arg(long, default_value_t = 1, conflicts_with = "duration", value_name = "N")]
     repeat: u64,
@@ -111,6 +121,25 @@ struct Selection {
 enum OverloadArg {
     Block,
     Drop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WaitArg {
+    Auto,
+    Spin,
+    Yield,
+    Park,
+}
+
+impl WaitArg {
+    fn strategy(self) -> Option<WaitStrategy> {
+        match self {
+            Self::Auto => None,
+            Self::Spin => Some(WaitStrategy::Spin),
+            Self::Yield => Some(WaitStrategy::Yield),
+            Self::Park => Some(WaitStrategy::Park(PARK)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -212,6 +241,8 @@ fn resolve(args: &ReplayArgs) -> anyhow::Result<Resolved> {
         span: args.duration.map_or(Span::Passes(args.repeat), Span::Time),
         batch: args.batch,
         pin: args.pin,
+        buffer: args.buffer,
+        wait: args.wait.strategy(),
     };
     let workers = usize::from(args.workers);
     Ok(Resolved { set, bundles, spec, factories, paths, menu, plan, workers })

@@ -21,6 +21,14 @@ pub(super) struct WatchedMap {
 }
 
 impl WatchedMap {
+    /// Asks the system to map every page now, which is cheaper than a fault a page; where it cannot, nothing changes.
+    pub(super) fn prefault(&self) {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = self.map.advise(memmap2::Advice::PopulateRead) {
+            tracing::debug!("pages are not mapped ahead: {error}");
+        }
+    }
+
     /// Whether every page that was read was there: a page that is not reads as zeros. One load; it does not see
     /// the zeros between the end of a cut file and the end of its last page.
     pub(super) fn has_its_pages(&self) -> bool {

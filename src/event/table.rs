@@ -135,6 +135,13 @@ impl EventTable {
         self.rows
     }
 
+    /// Has the system map all of the file's pages at once, before somebody reads them; a file that was decoded needs none.
+    pub fn prefault(&self) {
+        if self.zero_copy {
+            self.watched.prefault();
+        }
+    }
+
     /// Whether the file has no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {

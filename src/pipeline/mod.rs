@@ -18,7 +18,7 @@ mod worker;
 pub use block::{Accepted, DecidedBlock};
 pub use counters::{Counters, DropCause, Unbalanced};
 pub use error::PipelineError;
-pub use replay::{Outcome, ReplayPlan, Span, replay};
+pub use replay::{BUFFERED_EVENTS, Outcome, ReplayPlan, Span, replay};
 pub use stop::Stop;
 pub use wait::{WaitStrategy, Waiter};
 

@@ -18,8 +18,11 @@ use crate::score::Scorer;
 use crate::source::{Clock, EventSet};
 use crate::trigger::Decider;
 
-/// Decided events that wait for the sink, a worker: some 1.6 ms at 40 MHz.
-const UNDELIVERED_EVENTS: usize = 65_536;
+/// Default of [`ReplayPlan::buffer`]: 1.6 ms at 40 MHz.
+pub const BUFFERED_EVENTS: u64 = 65_536;
+/// Events in a worker's queue at `max`, and decided events that wait for the sink: some 5 ms at 100 MHz, several times
+/// the pauses of the source and the sink. Blocks cost memory only for the events that they accept.
+const UNDELIVERED_EVENTS: usize = 524_288;
 /// Descriptors in a worker's queue when paced. Few: what waits beyond them waits at the source, where it becomes one
 /// larger batch instead of many small ones.
 const PACED_QUEUE: usize = 8;
@@ -28,8 +31,10 @@ const WORKER_PAUSE: Duration = Duration::from_micros(50);
 /// Pause of the source at `max` when the queues are full, and of the sink when there is nothing to write: far below
 /// what the rings buffer, and rare enough to cost a worker on the same core nothing.
 const PAUSE: Duration = Duration::from_micros(500);
-/// Pause of the sink on a clock, where rings fill in smaller portions.
-const PACED_SINK_PAUSE: Duration = Duration::from_micros(200);
+/// Shortest and longest pause of the sink on a clock; see [`sink_pause`].
+const PACED_SINK_PAUSE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
+/// Pause of a worker on a clock where threads outnumber cores: about that of the source.
+const CROWDED_WORKER_PAUSE: Duration = Duration::from_micros(50);
 
 /// How to replay.
 #[derive(Clone, Debug)]
@@ -44,6 +49,12 @@ pub struct ReplayPlan {
     pub batch: usize,
     /// Whether the source and the workers are bound to cores: the source to the first, the workers to the next ones.
     pub pin: bool,
+    /// Size of the derandomising buffer of [`Overload::Drop`], in events that have arrived and found every queue full. It
+    /// costs no memory, the events lie in the mapped file. When more wait, those that waited longest are dropped: their
+    /// decisions would be the latest.
+    pub buffer: u64,
+    /// How the workers wait, and the source on a clock; none: as suits the clock and the number of cores.
+    pub wait: Option<WaitStrategy>,
 }
 
 /// What a run leaves behind, besides what its sink kept.
@@ -87,6 +98,7 @@ pub fn replay(
     if set.is_empty() {
         return Ok(nothing(wait));
     }
+    set.prefault();
     let blocks = (UNDELIVERED_EVENTS / plan.batch).clamp(16, 4096);
     let queue_depth = if plan.clock.is_paced() { PACED_QUEUE } else { blocks };
     let mut queues = Vec::new();
@@ -102,17 +114,20 @@ pub fn replay(
         workers.push(worker);
     }
     let source_wait = if plan.clock.is_paced() { wait } else { WaitStrategy::Park(PAUSE) };
+    let own_core = matches!(wait, WaitStrategy::Spin);
     let mut source = Source {
         set,
         clock: &plan.clock,
         overload: plan.overload,
+        buffer: plan.buffer,
         span: plan.span,
         batch: plan.batch as u64,
         wait: source_wait,
+        own_core,
         queues,
     };
 
-    let sink_pause = if plan.clock.is_paced() { PACED_SINK_PAUSE } else { PAUSE };
+    let sink_pause = sink_pause(&plan.clock, blocks);
     let ready = Barrier::new(workers.len() + 2);
     let start = StartTime::default();
     std::thread::scope(|scope| {
@@ -195,13 +210,28 @@ fn nothing(wait: WaitStrategy) -> Outcome {
     }
 }
 
-/// A worker spins while every spinning stage has a core, else it gives way; unpaced, it gives way too, because the
-/// source keeps its queue full.
+/// On a clock the sink pauses for half the time in which a worker could fill its blocks, were each event one of its own:
+/// each time it wakes up it takes a core from a stage that spins, and no decision waits for it.
+fn sink_pause(clock: &Clock, blocks: usize) -> Duration {
+    let (shortest, longest) = PACED_SINK_PAUSE;
+    match clock.rate_hz() {
+        None => PAUSE,
+        Some(rate_hz) => {
+            Duration::from_secs_f64((blocks as f64 / rate_hz / 2.0).min(longest.as_secs_f64())).max(shortest)
+        }
+    }
+}
+
+/// A worker spins while every spinning stage has a core, else it sleeps between portions; unpaced, it gives way too,
+/// because the source keeps its queue full.
 fn worker_wait(plan: &ReplayPlan, workers: usize) -> WaitStrategy {
+    if let Some(wait) = plan.wait {
+        return wait;
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     match plan.clock.is_paced() {
         true if workers < cores => WaitStrategy::Spin,
-        true => WaitStrategy::Yield,
+        true => WaitStrategy::Park(CROWDED_WORKER_PAUSE),
         false => WaitStrategy::Park(WORKER_PAUSE),
     }
 }

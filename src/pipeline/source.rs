@@ -3,18 +3,13 @@ use std::time::{Duration, Instant};
 use trigsieve_ring::{Producer, PushError};
 
 use super::counters::{Counters, DropCause};
-use super::wait::sleep_towards;
+use super::wait::{sleep_past, sleep_towards};
 use super::worker::nanoseconds_since;
 use super::{Overload, Stop, WaitStrategy, Waiter};
 use crate::source::{Clock, Cursor, EventSet, Run};
 
 /// A source that was away from its clock for longer than this was held up by the machine, not by its queues.
 const HELD_UP: Duration = Duration::from_micros(100);
-
-/// Size of the derandomising buffer, in events that have arrived and found every queue full (1.6 ms at 40 MHz).
-/// It costs no memory, the events lie in the mapped file. When more wait, those that waited longest are dropped:
-/// their decisions would be the latest.
-const BUFFERED_EVENTS: u64 = 65_536;
 
 /// What travels to a worker: which rows, and which place they have in time and order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +35,13 @@ pub(super) struct Source<'a> {
     pub(super) set: &'a EventSet,
     pub(super) clock: &'a Clock,
     pub(super) overload: Overload,
+    /// See [`super::ReplayPlan::buffer`].
+    pub(super) buffer: u64,
     pub(super) span: Span,
     pub(super) batch: u64,
     pub(super) wait: WaitStrategy,
+    /// Whether it has a core of its own to spin on between events.
+    pub(super) own_core: bool,
     pub(super) queues: Vec<Producer<Descriptor>>,
 }
 
@@ -77,11 +76,11 @@ impl Source<'_> {
                 break;
             }
             if due <= position.event {
-                self.wait_for(position.event, start);
-                previous_ns = now_ns;
+                let meant = self.wait_for(position.event, start);
+                previous_ns = now_ns + u64::try_from(meant.as_nanos()).unwrap_or(u64::MAX);
                 continue;
             }
-            let held_up = Duration::from_nanos(now_ns - previous_ns) > HELD_UP;
+            let held_up = Duration::from_nanos(now_ns.saturating_sub(previous_ns)) > HELD_UP;
             previous_ns = now_ns;
             self.offer((due, arrived), held_up, &mut position, &mut tally.counters, (stop, &waiter));
         }
@@ -109,9 +108,11 @@ impl Source<'_> {
         }
     }
 
-    fn wait_for(&self, event: u64, start: Instant) {
+    /// Returns for how long it meant to be away.
+    fn wait_for(&self, event: u64, start: Instant) -> Duration {
         let deadline = start + Duration::from_nanos(self.clock.scheduled_ns(event));
-        sleep_towards(deadline, Instant::now());
+        let wait = if self.own_core { sleep_towards } else { sleep_past };
+        wait(deadline, Instant::now())
     }
 
     /// Offers every event up to `due`, or, when all queues are full, blocks, or drops what the buffer cannot hold. Past
@@ -140,13 +141,13 @@ impl Source<'_> {
             }
             match self.overload {
                 Overload::Block => waiter.wait(),
-                Overload::Drop if arrived - position.event <= BUFFERED_EVENTS => {
+                Overload::Drop if arrived - position.event <= self.buffer => {
                     waiter.wait();
                     return;
                 }
                 Overload::Drop => {
                     let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
-                    let excess = (arrived - position.event - BUFFERED_EVENTS).min(due - position.event);
+                    let excess = (arrived - position.event - self.buffer).min(due - position.event);
                     let dropped = self.set.run_at(position.cursor, excess);
                     counters.drop_events(cause, u64::from(dropped.len));
                     self.advance(dropped, position);

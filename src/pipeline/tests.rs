@@ -95,7 +95,7 @@ impl Sink for Collect {
 }
 
 fn plan(clock: Clock, overload: Overload, batch: usize, span: Span) -> ReplayPlan {
-    ReplayPlan { clock, overload, span, batch, pin: false }
+    ReplayPlan { clock, overload, span, batch, pin: false, buffer: super::BUFFERED_EVENTS, wait: None }
 }
 
 fn at_max(batch: usize) -> ReplayPlan {

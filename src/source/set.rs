@@ -92,6 +92,15 @@ impl EventSet {
         self.batch(run.batch).rows().slice(run.first as usize, run.len as usize)
     }
 
+    /// [`EventTable::prefault`] of all files, if together they take less than half of the memory that is free: pages that
+    /// are not there yet otherwise stop the first reader of each.
+    pub fn prefault(&self) {
+        let bytes: u64 = self.tables.iter().map(EventTable::bytes).sum();
+        if bytes <= free_memory_bytes() / 2 {
+            self.tables.iter().for_each(EventTable::prefault);
+        }
+    }
+
     /// [`EventTable::check_pages`] of a run's file.
     ///
     /// # Errors
@@ -126,6 +135,14 @@ impl EventSet {
             *cursor = Cursor { batch: (cursor.batch + 1) % self.index.len(), row: 0 };
         }
     }
+}
+
+/// Memory that is free or holds nothing but files' pages; none where the system does not say.
+fn free_memory_bytes() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
 }
 
 fn check_same(first: &EventTable, other: &EventTable) -> Result<(), EventError> {

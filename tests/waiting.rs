@@ -1,0 +1,18 @@
+//! How the stages of a replay wait is the user's choice, and changes nothing but that.
+
+mod common;
+
+use common::{Fixture, failure, report, success};
+
+#[test]
+fn the_user_chooses_how_stages_wait() {
+    let fixture = Fixture::new(2000);
+    for (wait, reported) in [("spin", "spin"), ("yield", "yield"), ("park", "park(50µs)")] {
+        let out = fixture.path(wait);
+        success(fixture.replay(&out).args(["--rate", "1MHz", "--workers", "2", "--wait", wait]));
+        assert_eq!(report(&out, "/setup/wait"), reported);
+        assert_eq!(report(&out, "/events_scored"), 2000);
+    }
+    let unknown = failure(fixture.replay(&fixture.path("unknown")).args(["--wait", "doze"]));
+    unknown.expect(2, &["doze", "auto, spin, yield, park"]);
+}
