@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use common::{K, fixed_program, graph, sum_of_squares, write_bundle, write_fixed_bundle};
-use trigsieve::event::{ElementType, Rows, Values};
+use trigsieve::event::{ElementType, Encoding, Quantity, Rows, Values};
 use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::score::{Engine, ScoreError, Scorer, ScorerSpec, Simd};
 use trigsieve_fixed::Interpreter;
@@ -35,6 +35,11 @@ const FLOAT_TOLERANCE: f32 = 1e-5;
 /// background events are on different ones, the worst 0.17 apart. All but one in a hundred agree to the tolerance of
 /// floats, none is further off than this.
 const INT8_TOLERANCE: f32 = 0.2;
+/// Of int8 scores, one in so many may differ by a step; [`CURVED`] activations are computed in single precision between
+/// two quantisations, and engines approximate them: of 884 such inputs of layers, 6.8 % of the scores were affected.
+const INT8_APART: [usize; 2] = [100, 10];
+/// Activations that are no piece of a straight line.
+const CURVED: [&str; 4] = ["Elu", "Exp", "Sigmoid", "Tanh"];
 
 /// A graph of a bundle, and what it takes.
 struct Subject {
@@ -67,6 +72,15 @@ impl Subject {
         spec.scorer(&self.bundle).unwrap_or_else(|error| panic!("{}, {engine:?}: {error}", self.name()))
     }
 
+    /// How many scores of two engines or batches have to agree to the tolerance.
+    fn least_equal(&self) -> usize {
+        let curved = self.precision == Precision::Int8 && {
+            let operators = self.bundle.graph(self.precision).unwrap().summary.operators;
+            CURVED.iter().any(|name| operators.contains_key(*name))
+        };
+        EVENTS - EVENTS / INT8_APART[usize::from(curved)]
+    }
+
     fn scores(&self, engine: Engine, batch: usize) -> Vec<f32> {
         score(self.scorer(engine).as_mut(), self.rows(), batch)
     }
@@ -94,7 +108,7 @@ fn bundled() -> Vec<Subject> {
 
 fn subjects(folder: &Path) -> Vec<Subject> {
     let bundle = ModelBundle::open(folder).unwrap();
-    let inputs = trigger_like(bundle.card().inputs);
+    let inputs = trigger_like(&bundle.card().encoding, bundle.card().inputs);
     let has = |precision: &Precision| bundle.card().files.contains_key(precision.file());
     let precisions = Precision::ALL.into_iter().filter(has);
     precisions
@@ -102,8 +116,9 @@ fn subjects(folder: &Path) -> Vec<Subject> {
         .collect()
 }
 
-/// Inputs in threes as at the trigger: a falling spectrum of pT, eta and phi, with objects that are absent.
-fn trigger_like(k: usize) -> Vec<f32> {
+/// Inputs as at a trigger, by what the encoding says they are: a falling spectrum of pT, eta and phi, energies that go with
+/// them, and objects that are absent. Where the encoding is a test's own they are pT, eta and phi in turn.
+fn trigger_like(encoding: &str, k: usize) -> Vec<f32> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut uniform = move || {
         // xorshift64* (Vigna, ACM TOMS 42 (2016) 30).
@@ -112,17 +127,35 @@ fn trigger_like(k: usize) -> Vec<f32> {
         state ^= state >> 27;
         (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1 << 24) as f32
     };
+    let meanings: Vec<(String, Quantity)> = match encoding.parse::<Encoding>() {
+        Ok(encoding) => encoding.meanings().into_iter().map(|input| (input.object, input.quantity)).collect(),
+        Err(_) => {
+            let in_turn = [Quantity::Pt, Quantity::Eta, Quantity::Phi].into_iter().cycle();
+            in_turn.enumerate().take(k).map(|(input, quantity)| ((input / 3).to_string(), quantity)).collect()
+        }
+    };
+    assert_eq!(meanings.len(), k);
     let mut inputs = Vec::with_capacity(EVENTS * k);
     for _ in 0..EVENTS {
-        let mut present = true;
-        for input in 0..k {
+        let (mut object, mut present, mut pt, mut eta) = ("", true, 0.0, 0.0_f32);
+        for (of, quantity) in &meanings {
             let draw = uniform();
-            present = if input % 3 == 0 { draw < 0.7 } else { present };
-            inputs.push(match input % 3 {
+            if object != of {
+                (object, present) = (of, draw < 0.7);
+            }
+            inputs.push(match quantity {
                 _ if !present => 0.0,
-                0 => 5.0 - 25.0 * (1.0 - uniform()).ln(),
-                1 => (draw - 0.5) * 5.0,
-                _ => (draw - 0.5) * std::f32::consts::TAU,
+                Quantity::Pt => {
+                    pt = 5.0 - 25.0 * (1.0 - uniform()).ln();
+                    pt
+                }
+                Quantity::Eta => {
+                    eta = (draw - 0.5) * 5.0;
+                    eta
+                }
+                Quantity::Phi => (draw - 0.5) * std::f32::consts::TAU,
+                Quantity::Energy => pt * eta.cosh(),
+                Quantity::Count | Quantity::Presence | Quantity::Is(_) => 1.0,
             });
         }
     }
@@ -208,7 +241,7 @@ fn batch_sizes_agree() {
             for batch in BATCH_SIZES {
                 let tolerance = if batch == 1 { SINGLE_TOLERANCE } else { BATCH_TOLERANCE };
                 let what = format!("{}, {}, batch {batch}", subject.name(), engine.name());
-                assert_agree(subject.precision, &subject.scores(engine, batch), &all, tolerance, &what);
+                assert_agree(subject, &subject.scores(engine, batch), &all, tolerance, &what);
             }
         }
     });
@@ -222,24 +255,24 @@ fn engines_agree() {
         for &engine in &engines[1..] {
             let scores = subject.scores(engine, 64);
             let what = format!("{}, {}", subject.name(), engine.name());
-            assert_agree(subject.precision, &scores, &reference, FLOAT_TOLERANCE, &what);
+            assert_agree(subject, &scores, &reference, FLOAT_TOLERANCE, &what);
         }
     });
 }
 
-/// In single precision all scores agree to the tolerance; in int8 all but one in a hundred do, and the others to a
+/// In single precision all scores agree to the tolerance; in int8 all but a few in a hundred do, and the others to a
 /// quantisation step.
 #[track_caller]
-fn assert_agree(precision: Precision, scores: &[f32], reference: &[f32], tolerance: f32, what: &str) {
+fn assert_agree(subject: &Subject, scores: &[f32], reference: &[f32], tolerance: f32, what: &str) {
     let largest = largest_difference(scores, reference);
     let pairs = scores.iter().zip(reference);
     let equal = pairs.filter(|(a, b)| relative_difference(**a, **b) <= tolerance).count();
     println!("{what}: largest {largest:e}, {equal} of {EVENTS} equal");
-    match precision {
+    match subject.precision {
         Precision::Float => assert!(largest <= tolerance, "{what}: {largest}"),
         Precision::Int8 => {
             assert!(largest <= INT8_TOLERANCE, "{what}: {largest}");
-            assert!(equal >= EVENTS - EVENTS / 100, "{what}: {equal} of {EVENTS}");
+            assert!(equal >= subject.least_equal(), "{what}: {equal} of {EVENTS}");
         }
         Precision::Fixed => assert_eq!(scores, reference, "{what}"),
     }

@@ -71,9 +71,7 @@ fn the_arena_names_recipes_that_are_there() {
 fn the_page_of_models_is_what_the_cards_say() {
     let names = ["l1_ae", "l1_vae", "l1_svdd", "dm_2b_ae", "dm_2b_svdd"];
     let card = |name: &str| ModelBundle::open(&models().join(name)).unwrap().card().clone();
-    let there = names.into_iter().filter(|name| models().join(name).join(CARD_FILE).exists());
-    let cards: Vec<_> = there.map(card).collect();
-    assert!(!cards.is_empty());
+    let cards: Vec<_> = names.into_iter().map(card).collect();
     let page = std::fs::read_to_string(models().join("../docs/models.md")).unwrap();
     assert!(page.ends_with(&markdown(&cards)), "run `cargo xtask models`, or `trigsieve-train table`");
     for card in cards {
