@@ -14,13 +14,18 @@ use serde_json::Value;
 const EVENTS: usize = 5000;
 
 fn bench(fixture: &Fixture, flags: &[&str]) -> Command {
-    let mut command = trigsieve(&["bench", "--time", "10ms", "--rounds", "3"]);
+    let mut command = trigsieve(&["bench"]);
+    for (flag, value) in [("--time", "10ms"), ("--rounds", "3")] {
+        if !flags.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
     command.current_dir(fixture.folder.path()).arg("--events").arg(&fixture.events);
     command.arg("--model").arg(&fixture.model).args(flags);
     command
 }
 
-/// A program that poses as an interpreter: prints `words` on standard error and gives these `answers`, as `sh` has them.
+/// A program that poses as an interpreter: runs these `answers` in the shell.
 fn impostor(fixture: &Fixture, answers: &str) -> PathBuf {
     let path = fixture.path("python");
     std::fs::write(&path, format!("#!/bin/sh\n{answers}\n")).unwrap();

@@ -5,7 +5,9 @@ use hdrhistogram::Histogram;
 
 use super::BenchError;
 use crate::latency::{add, histogram};
-use crate::pipeline::{BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay};
+use crate::pipeline::{
+    BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+};
 use crate::score::{ScoreError, Scorer, ScorerFactory};
 use crate::source::{Clock, Cursor, EventSet};
 use crate::trigger::{Decider, ResolvedPath};
