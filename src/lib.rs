@@ -3,6 +3,7 @@
 //!
 //! The modules follow the way of an event; ARCHITECTURE.md walks through them.
 
+pub mod bench;
 pub mod compare;
 mod contain;
 pub mod convert;

@@ -1,6 +1,7 @@
 //! The flags that choose an engine, shared by every command that scores.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use trigsieve::model::Precision;
@@ -25,6 +26,31 @@ pub struct EngineArgs {
     onnxruntime: Option<PathBuf>,
     #[command(flatten)]
     simd: SimdArgs,
+}
+
+/// An engine and, after a colon, what of the bundle it runs, as typed: `onnx`, `rten:int8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineName {
+    /// The engine.
+    pub engine: Engine,
+    /// What it runs.
+    pub precision: Precision,
+}
+
+impl FromStr for EngineName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, precision) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
+        let engine = Engine::from_str(name, false)
+            .map_err(|_| format!("`{name}` is no engine: onnx, rten or fixed"))?;
+        let of_name = |name: &str| {
+            let found = engine.precisions().iter().copied().find(|precision| precision.name() == name);
+            found.ok_or_else(|| format!("the {} engine does not run `{name}`", engine.name()))
+        };
+        let precision = precision.map_or(Ok(engine.precisions()[0]), of_name)?;
+        Ok(Self { engine, precision })
+    }
 }
 
 /// Which instruction set the fixed engine uses, as typed.

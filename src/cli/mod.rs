@@ -1,5 +1,6 @@
 //! The command line: one module a command, each with its arguments as typed and a `run`.
 
+mod bench;
 mod calibrate;
 mod compare;
 mod convert;
@@ -58,6 +59,7 @@ enum Command {
     ExportHls(export_hls::ExportHlsArgs),
     #[command(name = "verify-hls")]
     VerifyHls(verify_hls::VerifyHlsArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -86,6 +88,7 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(&args, context),
         Command::ExportHls(args) => export_hls::run(&args, context),
         Command::VerifyHls(args) => verify_hls::run(&args, context),
+        Command::Bench(args) => bench::run(&args, context),
     }
 }
 

@@ -12,6 +12,11 @@ pub fn events_bar(context: Context, total: u64, what: &str) -> ProgressBar {
     bar(context, total, what, "{msg} [{bar:40}] {human_pos}/{human_len} events, {per_sec}, {eta} left")
 }
 
+/// A bar over `total` steps, hidden as [`events_bar`].
+pub fn steps_bar(context: Context, total: u64, what: &str) -> ProgressBar {
+    bar(context, total, what, "{msg} [{bar:40}] {pos}/{len}, {eta} left")
+}
+
 /// A bar over the work of a conversion, hidden as [`events_bar`].
 pub fn work_bar(context: Context, work: Work, what: &str) -> ProgressBar {
     match work {

@@ -98,3 +98,23 @@ fn thinning_keeps_the_ends() {
     assert!(kept.len() < 4000, "{}", kept.len());
     assert_eq!(kept.last(), Some(&(1.0, 1.0)));
 }
+
+#[test]
+fn a_throughput_plot_has_batches_and_names() {
+    let point = |batch: usize, hz: f64| super::ThroughputPoint {
+        batch,
+        median_hz: hz,
+        low_hz: 0.9 * hz,
+        high_hz: 1.1 * hz,
+    };
+    let curves = [
+        ("l1_ae onnx float, call".to_owned(), vec![point(1, 1.5e5), point(1024, 4e6)]),
+        ("l1_ae fixed fixed, replay".to_owned(), vec![point(1024, 3e7)]),
+    ];
+    let plot = svg(|path| super::throughput(&curves, "Throughput", path));
+    for word in ["l1_ae onnx float, call", "l1_ae fixed fixed, replay", "events / s", "events a call", "10⁶"]
+    {
+        assert!(plot.contains(word), "{word}");
+    }
+    assert_eq!(plot.matches("<circle").count(), 3);
+}

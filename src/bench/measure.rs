@@ -1,0 +1,155 @@
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::BenchError;
+use crate::latency::{add, histogram};
+use crate::pipeline::{
+    BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+};
+use crate::score::{ScoreError, Scorer, ScorerFactory};
+use crate::source::{Clock, Cursor, EventSet};
+use crate::trigger::{Decider, ResolvedPath};
+
+/// How scorers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Events a call.
+    pub batch: usize,
+    /// Threads, each with a scorer of its own.
+    pub workers: usize,
+}
+
+/// What one round of one entry gave.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// Events a second of all workers together.
+    pub throughput_hz: f64,
+    /// Nanoseconds that an event's batch took, an entry an event.
+    pub latencies: Histogram<u64>,
+}
+
+/// For `time`, calls one scorer a worker on the events over and over, each worker from another place on.
+///
+/// # Errors
+/// When a scorer cannot be made, or fails.
+pub fn calls(
+    set: &EventSet,
+    factory: &ScorerFactory,
+    shape: Shape,
+    time: Duration,
+) -> Result<Measurement, BenchError> {
+    let scorers = (0..shape.workers).map(|_| factory.scorer()).collect::<Result<Vec<_>, _>>()?;
+    let ready = Barrier::new(shape.workers);
+    let done = std::thread::scope(|scope| {
+        let ready = &ready;
+        let spawn = |(index, scorer): (usize, Box<dyn Scorer>)| {
+            let first = Bare::new(set, scorer, shape, index);
+            scope.spawn(move || first.run(ready, time))
+        };
+        let threads: Vec<_> = scorers.into_iter().enumerate().map(spawn).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Vec<_>>()
+    });
+    let mut all = Measurement { throughput_hz: 0.0, latencies: histogram() };
+    for of_a_worker in done {
+        let of_a_worker = of_a_worker?;
+        all.throughput_hz += of_a_worker.throughput_hz;
+        add(&mut all.latencies, &of_a_worker.latencies);
+    }
+    Ok(all)
+}
+
+/// A loop of bare calls.
+struct Bare<'a> {
+    set: &'a EventSet,
+    scorer: Box<dyn Scorer>,
+    scores: Vec<f32>,
+    cursor: Cursor,
+}
+
+impl<'a> Bare<'a> {
+    /// The worker `index` begins that part of the way into the events.
+    fn new(set: &'a EventSet, scorer: Box<dyn Scorer>, shape: Shape, index: usize) -> Self {
+        let mut bare = Self { set, scorer, scores: vec![0.0; shape.batch], cursor: Cursor::default() };
+        let mut to_skip = set.len() * index as u64 / shape.workers as u64;
+        while to_skip > 0 {
+            let run = set.run_at(bare.cursor, to_skip);
+            set.advance(&mut bare.cursor, run);
+            to_skip -= u64::from(run.len);
+        }
+        bare
+    }
+
+    fn run(mut self, ready: &Barrier, time: Duration) -> Result<Measurement, ScoreError> {
+        // A runtime's first call is not one like the others. The barrier comes in any case: the others wait at it.
+        let warm = self.call();
+        ready.wait();
+        warm?;
+        let mut latencies = histogram();
+        let (start, mut begun, mut events) = (Instant::now(), Duration::ZERO, 0);
+        while begun < time {
+            let scored = self.call()?;
+            let end = start.elapsed();
+            latencies.saturating_record_n((end - begun).as_nanos() as u64, scored);
+            events += scored;
+            begun = end;
+        }
+        Ok(Measurement { throughput_hz: events as f64 / begun.as_secs_f64(), latencies })
+    }
+
+    /// Scores the next batch; how many events that was.
+    fn call(&mut self) -> Result<u64, ScoreError> {
+        let run = self.set.run_at(self.cursor, self.scores.len() as u64);
+        self.scorer.score(self.set.rows(run), &mut self.scores[..run.len as usize])?;
+        std::hint::black_box(&mut self.scores);
+        self.set.advance(&mut self.cursor, run);
+        Ok(u64::from(run.len))
+    }
+}
+
+/// For `time`, replays the events over and over as fast as it goes: source, rings, decisions at `threshold`, histograms and
+/// counters, into a sink that only counts what is accepted.
+///
+/// # Errors
+/// When a scorer cannot be made, or the chain fails.
+pub fn chain(
+    set: &EventSet,
+    factory: &ScorerFactory,
+    shape: Shape,
+    time: Duration,
+    threshold: f32,
+) -> Result<Measurement, BenchError> {
+    let plan = ReplayPlan {
+        clock: Clock::Unpaced,
+        overload: Overload::Block,
+        span: Span::Time(time),
+        batch: shape.batch,
+        pin: false,
+        buffer: BUFFERED_EVENTS,
+        wait: None,
+    };
+    let path = ResolvedPath { name: "cut".to_owned(), model_index: 0, threshold, prescale: 1, bit: 0 };
+    let scorers =
+        (0..shape.workers).map(|_| Ok(vec![factory.scorer()?])).collect::<Result<Vec<_>, ScoreError>>()?;
+    let decider = Decider::new(&[path], 1);
+    let outcome = replay(set, &plan, &decider, scorers, &mut Counting(0), &Stop::default(), &|_| {})?;
+    if let Some(error) = outcome.error {
+        return Err(error.into());
+    }
+    let throughput_hz = outcome.counters.events_scored as f64 / outcome.wall.as_secs_f64();
+    Ok(Measurement { throughput_hz, latencies: outcome.latencies.decision })
+}
+
+/// Counts the accepted events.
+struct Counting(u64);
+
+impl Sink for Counting {
+    fn accept(&mut self, block: &DecidedBlock) -> Result<(), PipelineError> {
+        self.0 += block.accepted().count() as u64;
+        Ok(())
+    }
+}
