@@ -9,7 +9,7 @@ pub enum BenchError {
     Score(#[from] ScoreError),
     /// The chain failed.
     #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Pipeline(Box<PipelineError>),
     /// Two entries score the same events differently: their times would not be those of the same work.
     #[error(
         "nothing was timed: {entry} and {reference} score {different} of {events} events differently, first event {event}: \
@@ -39,4 +39,10 @@ pub enum BenchError {
         /// What happened, in its own words if it had some.
         reason: String,
     },
+}
+
+impl From<PipelineError> for BenchError {
+    fn from(error: PipelineError) -> Self {
+        Self::Pipeline(Box::new(error))
+    }
 }
