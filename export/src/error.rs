@@ -40,6 +40,14 @@ pub enum ExportError {
     /// A name that is no identifier in C++ and Verilog.
     #[error("`{0}` can't name a function and a module: letters, digits and _, beginning with a letter")]
     Name(String),
+    /// A raw threshold that the score's format has not: firmware would compare with another number.
+    #[error("the raw threshold {threshold} is none of the score's format {format}")]
+    Threshold {
+        /// As given.
+        threshold: i64,
+        /// The format.
+        format: String,
+    },
     /// A limit that is exceeded.
     #[error("over budget: {0}")]
     OverBudget(String),

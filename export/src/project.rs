@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use trigsieve_files::checksum::sha256_hex;
 use trigsieve_files::durable::AtomicFolder;
-use trigsieve_fixed::CheckedProgram;
+use trigsieve_fixed::{CheckedProgram, Format};
 
 use crate::{Events, ExportError, Network, Settings, Way, hls4ml, rtl, standalone};
 
@@ -54,6 +54,15 @@ pub struct Project {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// That the score can have this raw value; those of an unsigned format of 64 bits are in two's complement.
+fn check_threshold(threshold: i64, format: Format) -> Result<(), ExportError> {
+    let raw = if format.signed { i128::from(threshold) } else { i128::from(threshold.cast_unsigned()) };
+    if (format.min_raw()..=format.max_raw()).contains(&raw) {
+        return Ok(());
+    }
+    Err(ExportError::Threshold { threshold, format: format.to_string() })
+}
+
 impl Project {
     /// Everything but the report; `golden` are the events of the test bench.
     ///
@@ -61,6 +70,7 @@ impl Project {
     /// What no firmware can be made of, with the layer.
     pub fn new(program: &CheckedProgram, settings: &Settings, golden: &Events) -> Result<Self, ExportError> {
         settings.check()?;
+        check_threshold(settings.threshold, program.format(program.score_tensor()))?;
         let text = program.to_json();
         let has = |way| settings.ways.contains(&way);
         let network = if has(Way::Hls4ml) { Some(Network::of(program)?) } else { None };

@@ -53,7 +53,9 @@ fn random_programs_give_the_bits_of_the_interpreter() {
     for (seed, program) in programs() {
         let folder = tempfile::tempdir().expect("a folder");
         let events = Events::interpreted(&program, &rows_i16(seed, program.k(), EVENTS));
-        let project = Project::new(&program, &settings(), &events.first(20)).expect("a project");
+        let most = i64::try_from(program.format(program.score_tensor()).max_raw()).unwrap_or(i64::MAX);
+        let settings = Settings { threshold: most.min(3), ..settings() };
+        let project = Project::new(&program, &settings, &events.first(20)).expect("a project");
         project.write_into(folder.path()).expect("files");
         let (info, program) = Project::open(folder.path()).expect("an export");
         let build = folder.path().join("build");
@@ -63,6 +65,16 @@ fn random_programs_give_the_bits_of_the_interpreter() {
         let pairs: Vec<_> = found.pairs().collect();
         assert!(found.agrees(), "seed {seed}: {:?}: {pairs:?}", kinds(&program));
     }
+}
+
+#[test]
+fn a_threshold_that_the_score_can_not_have_is_refused() {
+    let program = program(4);
+    let most = program.format(program.score_tensor()).max_raw();
+    let threshold = i64::try_from(most).expect("a narrow score") + 1;
+    let settings = Settings { threshold, ..settings() };
+    let error = Project::new(&program, &settings, &Events::none(program.k())).expect_err("an error");
+    assert!(error.to_string().contains(&format!("the raw threshold {threshold} is none of")), "{error}");
 }
 
 #[test]

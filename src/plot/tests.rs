@@ -116,5 +116,6 @@ fn a_throughput_plot_has_batches_and_names() {
     {
         assert!(plot.contains(word), "{word}");
     }
-    assert_eq!(plot.matches("<circle").count(), 3);
+    // Three points, and one for each name.
+    assert_eq!(plot.matches("<circle").count(), 5);
 }

@@ -14,11 +14,11 @@ typedef ap_fixed<16,16> energies_t; // 19 of them
 typedef ap_fixed<16,16> logarithms_t; // 19 of them
 typedef ap_fixed<16,16> inputs_and_logarithms_t; // 76 of them
 typedef ap_fixed<16,16> counts_t; // 57 of them
-typedef ap_fixed<14,6,AP_RND_CONV,AP_SAT> network_inputs_t; // 57 of them
-typedef ap_fixed<26,10> dense0_t; // 32 of them
-typedef ap_ufixed<14,3,AP_RND_CONV,AP_SAT> hidden0_t; // 32 of them
-typedef ap_fixed<25,7> dense1_t; // 16 of them
-typedef ap_ufixed<14,2,AP_RND_CONV,AP_SAT> hidden1_t; // 16 of them
+typedef ap_fixed<12,5,AP_RND_CONV,AP_SAT> network_inputs_t; // 57 of them
+typedef ap_fixed<24,9> dense0_t; // 32 of them
+typedef ap_ufixed<12,3,AP_RND_CONV,AP_SAT> hidden0_t; // 32 of them
+typedef ap_fixed<23,7> dense1_t; // 16 of them
+typedef ap_ufixed<12,2,AP_RND_CONV,AP_SAT> hidden1_t; // 16 of them
 typedef ap_fixed<16,1,AP_RND_CONV,AP_SAT> mu_t; // 8 of them
 typedef ap_fixed<35,5> score_t; // 1 of them
 
