@@ -54,7 +54,7 @@ fn main() -> Result<()> {
 /// All tests: Rust in the profile that users run, the rings under loom, then what only Python can tell.
 fn test() -> Result<()> {
     venv::everything()?;
-    tools::valgrind()?;
+    tools::install(tools::VALGRIND)?;
     fpga::tools()?;
     // This builds the program too, which the Python tests then run.
     cargo(&["test", "--release", "--workspace"]).run()?;
@@ -69,7 +69,7 @@ fn test() -> Result<()> {
 
 fn check() -> Result<()> {
     venv::runtime()?;
-    tools::valgrind()?;
+    tools::install(tools::VALGRIND)?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
     cargo(&["test", "--release"]).run()?;
