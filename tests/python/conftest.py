@@ -22,10 +22,19 @@ BUNDLES = sorted(path.parent for path in ROOT.glob("models/*/model.toml"))
 
 
 def pytest_generate_tests(metafunc):
-    """Crosses a test that takes `graph` with every graph of every bundle, `int8_graph` with the quantised ones."""
-    for name, suffix in {"graph": ".onnx", "int8_graph": "int8.onnx"}.items():
+    """Crosses a test that takes `graph` with every graph that scores the trigger sample, `challenge_graph` with those for
+    the challenge's text events, `any_graph` with those of every bundle, `int8_graph` with the quantised ones."""
+    trigger = [bundle for bundle in BUNDLES if card(bundle)["encoding"] == "l1_57"]
+    challenge = [bundle for bundle in BUNDLES if bundle not in trigger]
+    choices = {
+        "graph": (trigger, ".onnx"),
+        "challenge_graph": (challenge, ".onnx"),
+        "any_graph": (BUNDLES, ".onnx"),
+        "int8_graph": (BUNDLES, "int8.onnx"),
+    }
+    for name, (bundles, suffix) in choices.items():
         if name in metafunc.fixturenames:
-            graphs = [Graph(bundle, file) for bundle in BUNDLES for file in Graph.files(bundle) if file.endswith(suffix)]
+            graphs = [Graph(bundle, file) for bundle in bundles for file in Graph.files(bundle) if file.endswith(suffix)]
             assert graphs, "no bundle in models/"
             metafunc.parametrize(name, graphs, ids=str)
 
