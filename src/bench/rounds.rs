@@ -162,7 +162,7 @@ pub fn bench(
     Ok(entries.iter().filter_map(|entry| entry.report(&entries)).collect())
 }
 
-/// How many measurements [`bench`] makes.
+/// How many measurements [`bench()`] makes.
 #[must_use]
 pub fn measurements(subjects: &[Subject], plan: &BenchPlan, has_python: bool) -> u64 {
     let thresholds = vec![0.0; subjects.len()];

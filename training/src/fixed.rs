@@ -1,7 +1,7 @@
 //! The fixed-point program of a trained model: the arithmetic of firmware, and a fine-tuning that knows of it.
 //!
 //! [`Door`] turns the preprocessing into a shift and puts what is left into the weights; [`formats`] fits what the recipe
-//! leaves open; [`fit`](crate::fit) fine-tunes with rounded weights and activations, whose gradient is that of
+//! leaves open; [`fit`](mod@crate::fit) fine-tunes with rounded weights and activations, whose gradient is that of
 //! the number before rounding where that is in range, else 0 (the straight-through estimator, arXiv:1308.3432,
 //! section 4); [`lower`](mod@lower) writes the operations. The program computes what the fine-tuning computed, bit for bit, as
 //! long as single precision holds the sums exactly: up to 25 bits, which 8-bit inputs and weights keep for up to 512 inputs.

@@ -1,8 +1,8 @@
 //! Post-training quantisation: activations U8 with a zero point, weights S8 symmetric per output, biases S32.
 //!
 //! The scheme is that of arXiv:1712.05877, section 2, with a range per output as in arXiv:1806.08342, section 3. Before
-//! it ranges are balanced between activations and weights ([`balance`]), in it weights are rounded to keep the outputs
-//! ([`rounding`]), and biases take up what is left of their means (arXiv:1906.04721, section 4.2). An anomaly's score comes
+//! it ranges are balanced between activations and weights (`balance`), in it weights are rounded to keep the outputs
+//! (`rounding`), and biases take up what is left of their means (arXiv:1906.04721, section 4.2). An anomaly's score comes
 //! from the tails of what background has: a range that cuts them, which costs background little, costs the signal.
 
 mod balance;

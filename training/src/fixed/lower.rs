@@ -27,7 +27,7 @@ const ROOT_BITS: u32 = 16;
 
 /// The program of a model: the door, the network, and the score.
 ///
-/// Tensors: `inputs` [K], `counts` [K] where there is a table of logarithms, `network_inputs` [K], `dense<i>` and `hidden<i>` of layer i, `reconstruction` or `mu`, `score` [1].
+/// Tensors: `inputs` (K), `counts` (K) where there is a table of logarithms, `network_inputs` (K), `dense<i>` and `hidden<i>` of layer i, `reconstruction` or `mu`, `score` (1).
 ///
 /// # Errors
 /// [`TrainError::Program`] when the formats are wider than the program's arithmetic; [`TrainError::Fixed`] when an
