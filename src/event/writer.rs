@@ -105,6 +105,11 @@ impl EventWriter {
         self.write(&batch)
     }
 
+    /// Adds a key to the metadata of the footer, which is written last.
+    pub fn write_metadata(&mut self, key: &str, value: &str) {
+        self.writer.write_metadata(key, value);
+    }
+
     /// Writes the footer, syncs, and gives the file its name. Returns the number of events.
     ///
     /// # Errors

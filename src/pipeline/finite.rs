@@ -1,7 +1,7 @@
 //! The look for NaN and infinities that every event gets: with the instruction set's `unsafe`.
 
 /// Whether no value is infinite or NaN.
-pub(super) fn are_finite(values: &[f32]) -> bool {
+pub(crate) fn are_finite(values: &[f32]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, as was just checked.

@@ -18,6 +18,7 @@ mod worker;
 pub use block::{Accepted, DecidedBlock};
 pub use counters::{Counters, DropCause, Unbalanced};
 pub use error::PipelineError;
+pub(crate) use finite::are_finite;
 pub use replay::{BUFFERED_EVENTS, Outcome, ReplayPlan, Span, replay};
 pub use stop::Stop;
 pub use wait::{WaitStrategy, Waiter};

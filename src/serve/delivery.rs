@@ -1,0 +1,168 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::intake::{Arrived, Intake, Receipt};
+use super::{Monitor, ServeError};
+use crate::trigger::Prescaler;
+
+/// How long outlets are left alone when nothing comes.
+const TEND_EVERY: Duration = Duration::from_millis(20);
+
+/// An event that fires a path, or is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its place in the frame.
+    pub event: u32,
+    /// One bit a path; see [`crate::trigger::INVALID_BIT`].
+    pub decision: u32,
+    /// From the receipt of the frame to the decision, ns, saturating.
+    pub latency_ns: u32,
+}
+
+/// The decisions on one frame. In the outlets, after the prescales.
+#[derive(Debug)]
+pub struct Decided {
+    /// The frame.
+    pub arrived: Arrived,
+    /// What is kept of it, in event order.
+    pub accepted: Vec<Accepted>,
+    /// Their scores, [accepted, models].
+    pub scores: Vec<f32>,
+    /// Events with a non-finite input or score; they are among the accepted.
+    pub invalid: u64,
+}
+
+impl Decided {
+    /// Events of the frame.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.arrived.frame.header().events.into()
+    }
+}
+
+/// Where decisions go: all of them, in the order of arrival.
+pub trait Outlet: Send {
+    /// Takes the decisions on one frame. What it needs of it must be copied: the memory is used again.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the service then ends, and receipts that are not settled stay so.
+    fn take(&mut self, block: &Decided) -> Result<(), ServeError>;
+
+    /// Called after every block and at least every 20 ms: a chance to do what is due.
+    ///
+    /// # Errors
+    /// As [`Outlet::take`].
+    fn tend(&mut self, now: Instant) -> Result<(), ServeError>;
+
+    /// Blocks, of those taken and counted from the first, whose results are durable.
+    fn settled(&self) -> u64;
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// As [`Outlet::take`].
+    fn finish(&mut self) -> Result<(), ServeError>;
+}
+
+/// Puts blocks in order, applies the prescales, hands them out and settles the receipts.
+pub(super) struct Delivery {
+    outlets: Vec<Box<dyn Outlet>>,
+    intake: Arc<Intake>,
+    monitor: Arc<Monitor>,
+    early: BTreeMap<u64, Decided>,
+    next: u64,
+    prescaler: Option<(u64, Prescaler)>,
+    unsettled: VecDeque<(u64, Option<Box<dyn Receipt>>)>,
+    settled: u64,
+}
+
+impl Delivery {
+    pub(super) fn new(outlets: Vec<Box<dyn Outlet>>, intake: Arc<Intake>) -> Self {
+        let monitor = Arc::clone(intake.monitor());
+        let (early, unsettled) = (BTreeMap::new(), VecDeque::new());
+        Self { outlets, intake, monitor, early, next: 0, prescaler: None, unsettled, settled: 0 }
+    }
+
+    /// Delivers until the workers are gone, then makes everything durable.
+    pub(super) fn run(&mut self, decided: &Receiver<Decided>) -> Result<(), ServeError> {
+        loop {
+            match decided.recv_timeout(TEND_EVERY) {
+                Ok(block) => {
+                    self.early.insert(block.arrived.sequence, block);
+                    while let Some(block) = self.early.remove(&self.next) {
+                        self.next += 1;
+                        self.deliver(block)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tend()?;
+        }
+        // Behind a frame that a failed worker took along are frames that were decided: they are kept.
+        for block in std::mem::take(&mut self.early).into_values() {
+            self.deliver(block)?;
+        }
+        self.outlets.iter_mut().try_for_each(|outlet| outlet.finish())?;
+        self.settle();
+        Ok(())
+    }
+
+    fn tend(&mut self) -> Result<(), ServeError> {
+        let now = Instant::now();
+        self.outlets.iter_mut().try_for_each(|outlet| outlet.tend(now))?;
+        self.settle();
+        self.monitor.set_queued(self.intake.queued());
+        Ok(())
+    }
+
+    fn deliver(&mut self, mut block: Decided) -> Result<(), ServeError> {
+        self.prescale(&mut block);
+        self.outlets.iter_mut().try_for_each(|outlet| outlet.take(&block))?;
+        let counters = self.prescaler.as_ref().map_or(&[][..], |(_, prescaler)| prescaler.counters());
+        let (events, accepted) = (block.events(), block.accepted.len() as u64);
+        self.monitor.delivered(events, accepted, &block.arrived.deployment, counters);
+        let Arrived { frame, receipt, .. } = block.arrived;
+        self.intake.recycle(frame.into_buffer());
+        self.unsettled.push_back((events, receipt));
+        Ok(())
+    }
+
+    fn prescale(&mut self, block: &mut Decided) {
+        let deployment = &block.arrived.deployment;
+        if !self.prescaler.as_ref().is_some_and(|(generation, _)| *generation == deployment.generation) {
+            self.prescaler = Some((deployment.generation, Prescaler::new(&deployment.paths)));
+        }
+        let Some((_, prescaler)) = &mut self.prescaler else { return };
+        let models = deployment.models.len();
+        let mut kept = 0;
+        for from in 0..block.accepted.len() {
+            let decision = prescaler.apply(block.accepted[from].decision);
+            if decision == 0 {
+                continue;
+            }
+            block.accepted[kept] = Accepted { decision, ..block.accepted[from] };
+            block.scores.copy_within(from * models..(from + 1) * models, kept * models);
+            kept += 1;
+        }
+        block.accepted.truncate(kept);
+        block.scores.truncate(kept * models);
+    }
+
+    /// Uses the receipts of the blocks that every outlet has made durable.
+    fn settle(&mut self) {
+        let Some(durable) = self.outlets.iter().map(|outlet| outlet.settled()).min() else { return };
+        while self.settled < durable
+            && let Some((events, receipt)) = self.unsettled.pop_front()
+        {
+            self.settled += 1;
+            self.monitor.settled(events);
+            if let Some(receipt) = receipt {
+                receipt.settle();
+            }
+        }
+    }
+}

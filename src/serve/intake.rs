@@ -1,0 +1,274 @@
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use super::tracker::{Tracker, Verdict};
+use super::{Deployment, DropCause, Monitor};
+use trigsieve_frame::{Frame, FrameBuffer};
+
+/// Buffers kept for further frames.
+const SPARE_BUFFERS: usize = 1024;
+/// How long a source waits before it looks at a full queue again.
+const FULL_QUEUE_WAIT: Duration = Duration::from_micros(100);
+
+/// What a source wants to be told when a frame's results are durable. Dropped without that, they are not: the source must
+/// send the frame again.
+pub trait Receipt: Send {
+    /// All outlets have made the results of the frame durable.
+    fn settle(self: Box<Self>);
+}
+
+/// A frame on its way.
+pub struct Arrived {
+    /// Place in the order of arrival.
+    pub sequence: u64,
+    /// The events.
+    pub frame: Frame,
+    /// When its last byte was there.
+    pub received: Instant,
+    /// What decides it.
+    pub deployment: Arc<Deployment>,
+    /// Whom to tell.
+    pub receipt: Option<Box<dyn Receipt>>,
+}
+
+impl std::fmt::Debug for Arrived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrived")
+            .field("sequence", &self.sequence)
+            .field("header", self.frame.header())
+            .finish()
+    }
+}
+
+/// Why a frame was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The service is shutting down: the frame was not looked at.
+    Closed,
+    /// No model takes it; in words. It was counted.
+    Refused(String),
+}
+
+/// The one door: numbers frames, stamps them with the deployment in force, and queues them for the workers.
+pub struct Intake {
+    /// Under a lock with the number, so that the queue is in the order of the numbers. None: closed.
+    queue: Mutex<Queue>,
+    current: RwLock<Arc<Deployment>>,
+    tracker: Mutex<Tracker>,
+    monitor: Arc<Monitor>,
+    spare: (Sender<FrameBuffer>, Receiver<FrameBuffer>),
+}
+
+struct Queue {
+    next: u64,
+    sender: Option<Sender<Arrived>>,
+}
+
+impl Intake {
+    /// A door to `sender`, the workers' queue.
+    pub(super) fn new(
+        sender: Sender<Arrived>,
+        deployment: Arc<Deployment>,
+        tracker: Tracker,
+        monitor: Arc<Monitor>,
+    ) -> Self {
+        Self {
+            queue: Mutex::new(Queue { next: 0, sender: Some(sender) }),
+            current: RwLock::new(deployment),
+            tracker: Mutex::new(tracker),
+            monitor,
+            spare: crossbeam_channel::bounded(SPARE_BUFFERS),
+        }
+    }
+
+    /// What everybody counts in.
+    #[must_use]
+    pub fn monitor(&self) -> &Arc<Monitor> {
+        &self.monitor
+    }
+
+    /// The deployment in force.
+    #[must_use]
+    pub fn deployment(&self) -> Arc<Deployment> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another deployment in force for the frames from now on.
+    pub(super) fn deploy(&self, deployment: Arc<Deployment>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = deployment;
+    }
+
+    /// A buffer to receive into.
+    #[must_use]
+    pub fn buffer(&self) -> FrameBuffer {
+        self.spare.1.try_recv().unwrap_or_default()
+    }
+
+    /// Gives a buffer back.
+    pub fn recycle(&self, buffer: FrameBuffer) {
+        // A full store lets the buffer go.
+        let _ = self.spare.0.try_send(buffer);
+    }
+
+    /// Takes a frame of a sender that numbers its frames and keeps them in order: counts gaps, drops what came before. Waits
+    /// when the queue is full: that is the sender's back-pressure.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn take_in_order(&self, frame: Frame, received: Instant) -> Result<(), NotTaken> {
+        let verdict = self.tracker().see(frame.header(), &self.monitor);
+        match verdict {
+            Verdict::New => self.take(frame, received, None),
+            Verdict::Duplicate => {
+                self.drop_frame(frame, DropCause::Duplicate);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a datagram's frame: as [`Intake::take_in_order`], but puts those that overtook others back in order, within the
+    /// tracker's window, and drops what finds the queue full.
+    ///
+    /// # Errors
+    /// [`NotTaken::Closed`]; a frame that no model takes is counted and logged by the caller's choice of words.
+    pub fn take_datagram(&self, frame: Frame, received: Instant) -> Result<(), NotTaken> {
+        let ready = self.tracker().reorder(frame, received, &self.monitor);
+        self.offer_all(ready)
+    }
+
+    /// Lets go of frames that waited for others too long.
+    ///
+    /// # Errors
+    /// As [`Intake::take_datagram`].
+    pub fn release_overdue(&self, now: Instant) -> Result<(), NotTaken> {
+        let ready = self.tracker().overdue(now, &self.monitor);
+        self.offer_all(ready)
+    }
+
+    /// Takes a frame; waits when the queue is full.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn take(
+        &self,
+        frame: Frame,
+        received: Instant,
+        receipt: Option<Box<dyn Receipt>>,
+    ) -> Result<(), NotTaken> {
+        let Some(mut arrived) = self.arrived(frame, received, receipt)? else { return Ok(()) };
+        let events = u64::from(arrived.frame.header().events);
+        self.monitor.arrived(events);
+        loop {
+            match self.try_enqueue(arrived) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(back)) => arrived = back,
+                Err(TrySendError::Disconnected(_)) => {
+                    self.monitor.drop_events(DropCause::Failed, events);
+                    return Err(NotTaken::Closed);
+                }
+            }
+            std::thread::sleep(FULL_QUEUE_WAIT);
+        }
+    }
+
+    /// Takes a frame unless the queue is full: then it is dropped and counted.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn offer(&self, frame: Frame, received: Instant) -> Result<(), NotTaken> {
+        let Some(arrived) = self.arrived(frame, received, None)? else { return Ok(()) };
+        let events = u64::from(arrived.frame.header().events);
+        self.monitor.arrived(events);
+        match self.try_enqueue(arrived) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(arrived)) => {
+                self.monitor.drop_events(DropCause::QueueFull, events);
+                self.recycle(arrived.frame.into_buffer());
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.monitor.drop_events(DropCause::Failed, events);
+                Err(NotTaken::Closed)
+            }
+        }
+    }
+
+    /// Numbers and queues under one lock, so that the queue is in the order of the numbers; never waits in it.
+    fn try_enqueue(&self, arrived: Arrived) -> Result<(), TrySendError<Arrived>> {
+        let mut queue = self.lock();
+        let sequence = queue.next;
+        let Some(sender) = &queue.sender else { return Err(TrySendError::Disconnected(arrived)) };
+        sender.try_send(Arrived { sequence, ..arrived })?;
+        queue.next += 1;
+        Ok(())
+    }
+
+    /// Frames that wait for a worker.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.lock().sender.as_ref().map_or(0, Sender::len)
+    }
+
+    /// Takes nothing more; the workers end when the queue is empty.
+    pub(super) fn close(&self) {
+        self.lock().sender = None;
+    }
+
+    /// Senders that have said that they are done.
+    #[must_use]
+    pub fn senders_ended(&self) -> u64 {
+        self.tracker().ended()
+    }
+
+    fn offer_all(&self, ready: Vec<(Frame, Instant)>) -> Result<(), NotTaken> {
+        let mut refused = None;
+        for (frame, received) in ready {
+            match self.offer(frame, received) {
+                Ok(()) => {}
+                Err(NotTaken::Closed) => return Err(NotTaken::Closed),
+                Err(NotTaken::Refused(reason)) => refused = Some(reason),
+            }
+        }
+        refused.map_or(Ok(()), |reason| Err(NotTaken::Refused(reason)))
+    }
+
+    /// The frame with its deployment; none for a frame without events, which is a sign of life.
+    fn arrived(
+        &self,
+        frame: Frame,
+        received: Instant,
+        receipt: Option<Box<dyn Receipt>>,
+    ) -> Result<Option<Arrived>, NotTaken> {
+        if frame.header().events == 0 {
+            if let Some(receipt) = receipt {
+                receipt.settle();
+            }
+            self.recycle(frame.into_buffer());
+            return Ok(None);
+        }
+        let deployment = self.deployment();
+        if let Err(reason) = deployment.check(frame.header()) {
+            self.drop_frame(frame, DropCause::Refused);
+            return Err(NotTaken::Refused(reason));
+        }
+        Ok(Some(Arrived { sequence: 0, frame, received, deployment, receipt }))
+    }
+
+    /// Counts a frame in and out again.
+    fn drop_frame(&self, frame: Frame, cause: DropCause) {
+        let events = u64::from(frame.header().events);
+        self.monitor.arrived(events);
+        self.monitor.drop_events(cause, events);
+        self.recycle(frame.into_buffer());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tracker(&self) -> std::sync::MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

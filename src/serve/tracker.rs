@@ -1,0 +1,272 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::Monitor;
+use trigsieve_frame::{Frame, Header};
+
+/// Missing frames of a sender that are remembered one by one, so that a late one is told from a duplicate.
+const REMEMBERED: usize = 65_536;
+/// Senders that are remembered; of more, the one that was silent longest is forgotten.
+const SENDERS: usize = 4096;
+
+/// What a frame is to its sender's numbering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Not seen before.
+    New,
+    /// Seen before.
+    Duplicate,
+}
+
+/// How long a frame that overtook others waits for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// At most this many frames of a sender wait.
+    pub frames: usize,
+    /// And none longer than this.
+    pub time: Duration,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { frames: 64, time: Duration::from_millis(20) }
+    }
+}
+
+/// Follows the numbers of every sender's frames: counts gaps, finds duplicates, puts datagrams back in order.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    window: Window,
+    senders: HashMap<(u32, u32), Sender>,
+    ticks: u64,
+    ended: u64,
+}
+
+#[derive(Debug, Default)]
+struct Sender {
+    /// The lowest number that has neither come nor been given up.
+    next: u64,
+    /// Given up below `next`: counted as lost until they come after all.
+    missing: BTreeSet<u64>,
+    held: BTreeMap<u64, (Frame, Instant)>,
+    last_tick: u64,
+    has_ended: bool,
+}
+
+impl Tracker {
+    pub(super) fn new(window: Window) -> Self {
+        Self { window, senders: HashMap::new(), ticks: 0, ended: 0 }
+    }
+
+    /// Senders that have said that they are done.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// Looks at a frame of a sender that keeps its order.
+    pub(super) fn see(&mut self, header: &Header, monitor: &Monitor) -> Verdict {
+        let sender = self.sender(header);
+        let number = header.sequence;
+        let verdict = if number >= sender.next {
+            sender.give_up_to(number, monitor);
+            // The end of a sender is not a frame in its numbering, and is said more than once.
+            sender.next = number + u64::from(!header.end);
+            Verdict::New
+        } else if sender.missing.remove(&number) {
+            monitor.frame_found();
+            Verdict::New
+        } else {
+            Verdict::Duplicate
+        };
+        self.note_end(header);
+        verdict
+    }
+
+    /// Takes a datagram's frame; gives those whose turn it is, in order.
+    pub(super) fn reorder(
+        &mut self,
+        frame: Frame,
+        received: Instant,
+        monitor: &Monitor,
+    ) -> Vec<(Frame, Instant)> {
+        let header = *frame.header();
+        let most = self.window.frames;
+        let sender = self.sender(&header);
+        let number = header.sequence;
+        let mut ready = Vec::new();
+        if header.end {
+            ready.extend(sender.give_up_to(number, monitor));
+        } else if number < sender.next || sender.held.contains_key(&number) {
+            // Late or seen before: no use to wait with it.
+            if sender.missing.remove(&number) {
+                monitor.frame_found();
+                ready.push((frame, received));
+            } else {
+                monitor.duplicate(header.events.into());
+            }
+            return ready;
+        } else if number == sender.next {
+            ready.push((frame, received));
+            sender.next += 1;
+        } else {
+            sender.held.insert(number, (frame, received));
+            if sender.held.len() > most
+                && let Some(first) = sender.held.keys().next().copied()
+            {
+                ready.extend(sender.give_up_to(first, monitor));
+            }
+        }
+        ready.extend(sender.in_turn());
+        self.note_end(&header);
+        ready
+    }
+
+    /// Gives the frames that have waited too long, and those behind them.
+    pub(super) fn overdue(&mut self, now: Instant, monitor: &Monitor) -> Vec<(Frame, Instant)> {
+        let mut ready = Vec::new();
+        for sender in self.senders.values_mut() {
+            let is_late = |(_, since): &(Frame, Instant)| now.duration_since(*since) > self.window.time;
+            while let Some(last) = sender.held.iter().filter(|(_, held)| is_late(held)).map(|(n, _)| *n).max()
+            {
+                ready.extend(sender.give_up_to(last, monitor));
+                ready.extend(sender.in_turn());
+            }
+        }
+        ready
+    }
+
+    fn sender(&mut self, header: &Header) -> &mut Sender {
+        self.ticks += 1;
+        let (ticks, key) = (self.ticks, (header.run, header.source));
+        if self.senders.len() >= SENDERS && !self.senders.contains_key(&key) {
+            self.forget_one();
+        }
+        let window = self.window.frames as u64;
+        let sender = self.senders.entry(key).or_insert_with(|| {
+            // A sender that is met in the middle of its run has not lost what it sent before.
+            Sender { next: if header.sequence <= window { 0 } else { header.sequence }, ..Sender::default() }
+        });
+        sender.last_tick = ticks;
+        sender
+    }
+
+    fn forget_one(&mut self) {
+        let idle = |(_, sender): &(&(u32, u32), &Sender)| sender.held.is_empty();
+        let oldest = self.senders.iter().filter(idle).min_by_key(|(_, sender)| sender.last_tick);
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            self.senders.remove(&key);
+        }
+    }
+
+    fn note_end(&mut self, header: &Header) {
+        let sender = self.senders.get_mut(&(header.run, header.source));
+        if let Some(sender) = sender.filter(|sender| header.end && !sender.has_ended) {
+            sender.has_ended = true;
+            self.ended += 1;
+        }
+    }
+}
+
+impl Sender {
+    /// Stops waiting for what is missing below `number`: counts it as lost, and gives what was held there, in order.
+    fn give_up_to(&mut self, number: u64, monitor: &Monitor) -> Vec<(Frame, Instant)> {
+        let mut ready = Vec::new();
+        while self.next < number {
+            let gap_end = self.held.keys().next().copied().map_or(number, |first| first.min(number));
+            let lost = gap_end - self.next;
+            monitor.frames_lost(lost);
+            let room = REMEMBERED.saturating_sub(self.missing.len()) as u64;
+            self.missing.extend(gap_end - lost.min(room)..gap_end);
+            self.next = gap_end;
+            ready.extend(self.in_turn());
+        }
+        ready
+    }
+
+    fn in_turn(&mut self) -> Vec<(Frame, Instant)> {
+        let mut ready = Vec::new();
+        while let Some(held) = self.held.remove(&self.next) {
+            ready.push(held);
+            self.next += 1;
+        }
+        ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Tracker, Window};
+    use crate::serve::Monitor;
+    use trigsieve_frame::{Batch, Frame, FrameBuffer, Ids, Limits, Rows, encode};
+
+    fn frame(sequence: u64, end: bool) -> Frame {
+        let ids = Ids::From { event_id: sequence, bunch_crossing: 0 };
+        let values = [0.0];
+        let rows = Rows::F32(if end { &[] } else { &values });
+        let batch = Batch { run: 1, source: 1, sequence, encoding: 0, k: 1, ids, rows, end };
+        let mut bytes = Vec::new();
+        encode(&batch, &mut bytes);
+        let mut buffer = FrameBuffer::default();
+        buffer.space(bytes.len()).copy_from_slice(&bytes);
+        Frame::of_message(buffer, bytes.len(), &Limits::default()).unwrap()
+    }
+
+    fn tracker() -> (Tracker, Monitor) {
+        let window = Window { frames: 3, time: Duration::from_millis(20) };
+        (Tracker::new(window), Monitor::new(1))
+    }
+
+    /// Sequence numbers in the order in which they come out.
+    fn through(tracker: &mut Tracker, monitor: &Monitor, sequences: &[u64]) -> Vec<u64> {
+        let now = Instant::now();
+        let out = sequences.iter().flat_map(|n| tracker.reorder(frame(*n, false), now, monitor));
+        out.map(|(frame, _)| frame.header().sequence).collect()
+    }
+
+    #[test]
+    fn what_overtook_is_put_back_in_order() {
+        let (mut tracker, monitor) = tracker();
+        assert_eq!(through(&mut tracker, &monitor, &[0, 2, 3, 1, 4, 6, 5]), [0, 1, 2, 3, 4, 5, 6]);
+        let seen = monitor.snapshot();
+        assert_eq!((seen.frames_lost, seen.events_dropped.duplicate), (0, 0));
+    }
+
+    #[test]
+    fn a_gap_is_given_up_when_the_window_is_full_and_a_late_frame_is_taken() {
+        let (mut tracker, monitor) = tracker();
+        assert_eq!(through(&mut tracker, &monitor, &[0, 2, 3, 4, 5]), [0, 2, 3, 4, 5]);
+        assert_eq!(monitor.snapshot().frames_lost, 1);
+        assert_eq!(through(&mut tracker, &monitor, &[1]), [1]);
+        assert_eq!(monitor.snapshot().frames_lost, 0);
+        assert_eq!(through(&mut tracker, &monitor, &[1, 5]), []);
+        assert_eq!(monitor.snapshot().events_dropped.duplicate, 2);
+    }
+
+    #[test]
+    fn a_gap_is_given_up_after_the_window_s_time() {
+        let (mut tracker, monitor) = tracker();
+        let start = Instant::now();
+        assert!(tracker.reorder(frame(1, false), start, &monitor).is_empty());
+        assert!(tracker.overdue(start + Duration::from_millis(10), &monitor).is_empty());
+        let out = tracker.overdue(start + Duration::from_millis(30), &monitor);
+        assert_eq!((out.len(), monitor.snapshot().frames_lost), (1, 1));
+    }
+
+    #[test]
+    fn the_end_counts_what_was_lost_before_it() {
+        let (mut tracker, monitor) = tracker();
+        through(&mut tracker, &monitor, &[0, 1]);
+        tracker.reorder(frame(4, true), Instant::now(), &monitor);
+        tracker.reorder(frame(4, true), Instant::now(), &monitor);
+        assert_eq!((monitor.snapshot().frames_lost, tracker.ended()), (2, 1));
+    }
+
+    #[test]
+    fn who_joins_in_the_middle_has_lost_nothing() {
+        let (mut tracker, monitor) = tracker();
+        assert_eq!(through(&mut tracker, &monitor, &[1000, 1001]), [1000, 1001]);
+        assert_eq!(monitor.snapshot().frames_lost, 0);
+    }
+}
