@@ -14,6 +14,7 @@ pub mod model;
 pub mod pipeline;
 pub mod plot;
 pub mod score;
+pub mod send;
 pub mod serve;
 pub mod sink;
 pub mod source;

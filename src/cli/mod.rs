@@ -15,6 +15,8 @@ mod output;
 mod progress;
 mod replay;
 mod sample;
+mod send;
+mod serve;
 mod text;
 mod units;
 mod verify_hls;
@@ -60,6 +62,8 @@ enum Command {
     #[command(name = "verify-hls")]
     VerifyHls(verify_hls::VerifyHlsArgs),
     Bench(bench::BenchArgs),
+    Serve(serve::ServeArgs),
+    Send(send::SendArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -72,7 +76,7 @@ pub struct Context {
 /// Parses the command line, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(&cli.verbosity);
+    start_logging(&cli.verbosity, usual_level(&cli.command));
     let context = Context { quiet: cli.verbosity.quiet };
     exit::code_of(run(cli.command, context))
 }
@@ -89,13 +93,23 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::ExportHls(args) => export_hls::run(&args, context),
         Command::VerifyHls(args) => verify_hls::run(&args, context),
         Command::Bench(args) => bench::run(&args, context),
+        Command::Serve(args) => serve::run(&args, context),
+        Command::Send(args) => send::run(&args, context),
     }
 }
 
-fn start_logging(verbosity: &Verbosity) {
+/// A service says what happens to it; other commands speak when something is wrong.
+fn usual_level(command: &Command) -> LevelFilter {
+    match command {
+        Command::Serve(_) => LevelFilter::INFO,
+        _ => LevelFilter::WARN,
+    }
+}
+
+fn start_logging(verbosity: &Verbosity, usual: LevelFilter) {
     let level = match (verbosity.quiet, verbosity.verbose) {
         (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
+        (false, 0) => usual,
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };

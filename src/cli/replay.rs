@@ -27,7 +27,7 @@ use super::progress::events_bar;
 use super::units::{RateHz, format_rate};
 
 /// Rate of the LHC's bunch clock: one crossing in 25 ns.
-const BUNCH_CLOCK_HZ: f64 = 40e6;
+pub const BUNCH_CLOCK_HZ: f64 = 40e6;
 /// Fastest clock: schedules are kept in whole nanoseconds.
 const MAX_RATE_HZ: f64 = 1e9;
 /// Two signals within this time are one wish: `timeout` and some shells signal a process and then its group.
@@ -105,16 +105,16 @@ pub struct ReplayArgs {
 /// Where the thresholds come from: exactly one of them.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-struct Selection {
+pub struct Selection {
     /// Trigger menu with paths, thresholds and prescales.
     #[arg(long, value_name = "FILE")]
-    menu: Option<PathBuf>,
+    pub menu: Option<PathBuf>,
     /// Accept an event when a model's score is at least this.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f32>,
+    pub threshold: Option<f32>,
     /// Take the thresholds of the models' cards for this rate of accepted background events.
     #[arg(long, value_name = "RATE")]
-    target_rate: Option<RateHz>,
+    pub target_rate: Option<RateHz>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,12 +143,15 @@ impl WaitArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum ClockRate {
+pub enum ClockRate {
+    /// As fast as it goes.
     Max,
+    /// Events a second.
     Hz(f64),
 }
 
-fn parse_rate(text: &str) -> Result<ClockRate, String> {
+/// A rate or `max`.
+pub fn parse_rate(text: &str) -> Result<ClockRate, String> {
     if text == "max" { Ok(ClockRate::Max) } else { text.parse().map(|RateHz(hz)| ClockRate::Hz(hz)) }
 }
 
@@ -339,7 +342,7 @@ fn model_names(bundles: &[ModelBundle]) -> Vec<String> {
 }
 
 /// The first signal stops the run in order, the second ends the process.
-fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
+pub fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
     let stop = stop.clone();
     let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {

@@ -101,7 +101,15 @@ impl RollingFiles {
             Some(file) => file,
             None => {
                 self.files += 1;
-                OpenFile::create(&self.folder.join(file_name(self.files)), deployment, element)?
+                OpenFile::create(
+                    &self.folder.join(format!(
+                        "{}-{:06}.arrow",
+                        unique_name("tagged", SystemTime::now()),
+                        self.files
+                    )),
+                    deployment,
+                    element,
+                )?
             }
         };
         Ok(self.open.insert(file))
@@ -258,12 +266,11 @@ fn schema_of(deployment: &Deployment, element: ElementType) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata))
 }
 
-/// Sorts by time, and no two processes of all hosts have the same: `tagged-20261125T221501Z-node3-4711-000001.arrow`.
-fn file_name(number: u64) -> String {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    format!("tagged-{time}-{host}-{}-{number:06}.arrow", std::process::id())
+/// Sorts by time, and no two processes of all hosts have the same: `tagged-20261125T221501Z-node3-4711`.
+#[must_use]
+pub fn unique_name(what: &str, time: SystemTime) -> String {
+    let time = humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "");
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    format!("{what}-{time}-{host}-{}", std::process::id())
 }

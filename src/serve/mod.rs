@@ -22,7 +22,7 @@ pub use address::{Address, NoAddress};
 pub use delivery::{Accepted, Decided, Outlet};
 pub use deployment::{Deployment, DeploymentSpec, MenuSource, ModelId, checksum_of};
 pub use error::ServeError;
-pub use files::{Rolling, RollingFiles};
+pub use files::{Rolling, RollingFiles, unique_name};
 pub use intake::{Arrived, Intake, NotTaken, Receipt};
 pub use monitor::{DropCause, Dropped, LatencySnapshot, Monitor, PathSnapshot, Snapshot};
 pub use receive::{
@@ -31,4 +31,4 @@ pub use receive::{
 };
 pub use service::{Service, ServiceConfig, ServiceEnd};
 pub use tracker::Window;
-pub use trigsieve_frame::{Frame, FrameBuffer};
+pub use trigsieve_frame::{Frame, FrameBuffer, HEADER_BYTES, Limits};

@@ -1,0 +1,201 @@
+//! `trigsieve send`: the mock detector.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use clap::Args;
+use trigsieve::durable::write_atomically;
+use trigsieve::event::ElementType;
+use trigsieve::pipeline::{Span, Stop};
+use trigsieve::send::{Faults, FrameTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send};
+use trigsieve::serve::Address;
+use trigsieve::source::{Clock, EventSet, FillingScheme};
+
+use super::Context;
+use super::exit::usage;
+use super::output::print;
+use super::progress::events_bar;
+use super::replay::{BUNCH_CLOCK_HZ, ClockRate, parse_rate, stop_on_signals};
+use super::text::facts;
+use super::units::format_rate;
+
+/// Most bytes of a datagram on IPv4.
+const DATAGRAM_BYTES: usize = 65_507;
+/// Events of a frame where nothing else limits it.
+const FRAME_EVENTS: u32 = 4096;
+
+/// Send events to a service as a detector would: in frames, paced by the bunch clock, with faults on request.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example: 100,000 events a second for ten seconds, one frame in a thousand lost on the way\n  \
+    trigsieve send events.arrow --to udp://127.0.0.1:4000 --rate 100kHz --duration 10s --drop 1e-3"
+)]
+pub struct SendArgs {
+    /// Event tables, in order.
+    #[arg(required = true, value_name = "EVENTS")]
+    events: Vec<PathBuf>,
+    /// The service: udp://HOST:PORT, tcp://HOST:PORT or unix:PATH.
+    #[arg(long, value_name = "ADDRESS")]
+    to: Address,
+    /// Rate of events: 40MHz, 100kHz, ... or `max`, as fast as it goes.
+    #[arg(long, default_value = "max", value_parser = parse_rate, value_name = "RATE")]
+    rate: ClockRate,
+    /// Bunch slots (BCID 0-3563) that collide, one or a range a line; with --rate 40MHz.
+    #[arg(long, value_name = "FILE")]
+    filling_scheme: Option<PathBuf>,
+    /// Events of a frame [default: 4096, on UDP what fits into a datagram].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    frame_events: Option<u32>,
+    /// Run number of the frames [default: the time in seconds]. A service takes frames of the same run, sender and number once.
+    #[arg(long, value_name = "N")]
+    run: Option<u32>,
+    /// Number of this sender in the run.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    sender: u32,
+    /// Go over the events this many times; ids and crossings go on counting.
+    #[arg(long, default_value_t = 1, conflicts_with = "duration", value_name = "N")]
+    repeat: u64,
+    /// Go over the events again and again for this long, such as 10s or 2m.
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    duration: Option<Duration>,
+    #[command(flatten)]
+    faults: FaultArgs,
+    /// Write what was sent to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// What to do wrong.
+#[derive(Args, Debug)]
+struct FaultArgs {
+    /// Share of the frames that are not sent.
+    #[arg(long, default_value_t = 0.0, value_parser = probability, value_name = "SHARE")]
+    drop: f64,
+    /// Share of the frames that are sent twice.
+    #[arg(long, default_value_t = 0.0, value_parser = probability, value_name = "SHARE")]
+    duplicate: f64,
+    /// Share of the frames in which a bit is flipped.
+    #[arg(long, default_value_t = 0.0, value_parser = probability, value_name = "SHARE")]
+    corrupt: f64,
+    /// Share of the frames that are sent after the next one.
+    #[arg(long, default_value_t = 0.0, value_parser = probability, value_name = "SHARE")]
+    reorder: f64,
+    /// Seed of the faults.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| format!("`{text}` is not a share such as 0.01"))?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(format!("`{text}` is not from 0 to 1")) }
+}
+
+/// Runs the command.
+pub fn run(args: &SendArgs, context: Context) -> anyhow::Result<()> {
+    let set = EventSet::open(&args.events)?;
+    if set.is_empty() {
+        anyhow::bail!("{}: there are no events", args.events[0].display());
+    }
+    let plan = plan(args, &set)?;
+    let stop = Stop::default();
+    stop_on_signals(&stop)?;
+    let mut target = target(&args.to)?;
+    let total = match plan.span {
+        Span::Passes(passes) => set.len().saturating_mul(passes),
+        Span::Time(time) => (time.as_secs_f64() * plan.clock.rate_hz().unwrap_or(0.0)) as u64,
+    };
+    let bar = events_bar(context, total, "send");
+    let report = send(&set, &plan, target.as_mut(), &stop, &|events| bar.set_position(events))?;
+    bar.finish_and_clear();
+    if let Some(path) = &args.report {
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        write_atomically(path, json.as_bytes()).with_context(|| path.display().to_string())?;
+    }
+    if !context.quiet {
+        print(table(&report))?;
+    }
+    if report.interrupted {
+        anyhow::bail!("interrupted after {} events", report.events);
+    }
+    Ok(())
+}
+
+fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
+    if args.repeat == 0 || args.duration.is_some_and(|time| time.is_zero()) {
+        return Err(usage("--repeat 0 or --duration 0 asks for nothing"));
+    }
+    let clock = match (args.rate, &args.filling_scheme) {
+        (ClockRate::Max, None) => Clock::Unpaced,
+        (ClockRate::Hz(hz), None) => Clock::fixed(hz),
+        (ClockRate::Hz(hz), Some(path)) if hz == BUNCH_CLOCK_HZ => Clock::Filled(FillingScheme::read(path)?),
+        (_, Some(_)) => {
+            return Err(usage(
+                "--filling-scheme gives collisions to the bunch clock: use it with --rate 40MHz",
+            ));
+        }
+    };
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let FaultArgs { drop, duplicate, corrupt, reorder, seed } = args.faults;
+    Ok(SendPlan {
+        clock,
+        span: args.duration.map_or(Span::Passes(args.repeat), Span::Time),
+        run: args.run.unwrap_or(seconds as u32),
+        source: args.sender,
+        frame_events: frame_events(args, set)?,
+        faults: Faults { drop, duplicate, corrupt, reorder, seed },
+    })
+}
+
+/// As many events as asked for, where they fit.
+fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
+    if !matches!(args.to, Address::Udp(_)) {
+        return Ok(args.frame_events.unwrap_or(FRAME_EVENTS));
+    }
+    let schema = set.tables()[0].schema();
+    let input_bytes = match schema.element {
+        ElementType::F32 => 4,
+        ElementType::I16 => 2,
+    };
+    // With ids of its own for each event, which not all frames need.
+    let most = (DATAGRAM_BYTES - trigsieve::serve::HEADER_BYTES) / (schema.k * input_bytes + 16);
+    match args.frame_events {
+        Some(asked) if asked as usize > most => Err(usage(format!(
+            "--frame-events {asked}: {most} events of {} inputs fit into a datagram",
+            schema.k
+        ))),
+        Some(asked) => Ok(asked),
+        None if most == 0 => {
+            Err(usage(format!("an event of {} inputs does not fit into a datagram", schema.k)))
+        }
+        None => Ok((most as u32).min(FRAME_EVENTS)),
+    }
+}
+
+fn target(to: &Address) -> anyhow::Result<Box<dyn FrameTarget>> {
+    Ok(match to {
+        Address::Udp(address) => Box::new(UdpTarget::new(*address)?),
+        Address::Tcp(address) => Box::new(StreamTarget::tcp(*address)?),
+        Address::Unix(path) => Box::new(StreamTarget::unix(path)?),
+        Address::Stdio | Address::Nats(_) | Address::Folder(_) => {
+            return Err(usage(format!("--to {to}: frames go to udp://, tcp:// or unix:")));
+        }
+    })
+}
+
+fn table(report: &SendReport) -> String {
+    let frames = |frames: u64, events: u64| format!("{frames} frames, {events} events");
+    let faults = &report.faults;
+    facts([
+        ("run", report.run.to_string()),
+        ("sender", report.source.to_string()),
+        ("sent", frames(report.frames, report.events)),
+        ("of these dropped", frames(faults.dropped_frames, faults.dropped_events)),
+        ("corrupted", frames(faults.corrupted_frames, faults.corrupted_events)),
+        ("sent twice", frames(faults.duplicated_frames, faults.duplicated_events)),
+        ("sent late", format!("{} frames", faults.reordered_frames)),
+        ("wall time", format!("{:.3} s", report.wall_seconds)),
+        ("rate", format_rate(report.rate_hz)),
+        ("latest after its time", format!("{:.3} ms", report.latest_ns as f64 * 1e-6)),
+    ])
+}

@@ -1,0 +1,288 @@
+//! `trigsieve serve`: live streams through the trigger.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use trigsieve::durable::write_atomically;
+use trigsieve::event::EventTable;
+use trigsieve::serve::{
+    Address, DeploymentSpec, MenuSource, Outlet, ReceiveLimits, Rolling, RollingFiles, Service,
+    ServiceConfig, ServiceEnd, Snapshot, Window, receiver_of, unique_name,
+};
+
+use super::Context;
+use super::engine::EngineArgs;
+use super::exit::usage;
+use super::output::print;
+use super::replay::Selection;
+use super::text::{facts, numbers};
+use super::units::RateHz;
+
+/// How often the service is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Score live streams of events and keep what the trigger accepts, until SIGTERM or Ctrl-C.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: frames on UDP and TCP, accepted events in a new file every minute\n  \
+    trigsieve serve --source udp://:4000 --source tcp://:4000 --model models/l1_vae --menu menu.toml \\\n    \
+    --sink file:out --roll-time 1m\n\n\
+    A host that is left out is 127.0.0.1. SIGHUP reads models and menu again; SIGTERM and Ctrl-C stop receiving,\n\
+    decide what has come and end.")]
+pub struct ServeArgs {
+    /// udp://HOST:PORT (a multicast group is joined), tcp://HOST:PORT, unix:PATH, or stdin (an Arrow IPC stream); again for more.
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    source: Vec<Address>,
+    /// Model bundles, separated by commas.
+    #[arg(long, required = true, value_delimiter = ',', value_name = "BUNDLE")]
+    model: Vec<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    selection: Selection,
+    /// Rate of the input for --target-rate.
+    #[arg(long, requires = "target_rate", value_name = "RATE")]
+    input_rate: Option<RateHz>,
+    /// file:FOLDER for accepted events; again for more.
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    sink: Vec<Address>,
+    /// Complete a file at this size, MiB.
+    #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    roll_size: u64,
+    /// Complete a file at this age.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    roll_time: Duration,
+    /// Table of events like those that will come: its features and units go to the output, and frames of hardware integers in
+    /// other units are refused.
+    #[arg(long, value_name = "EVENTS")]
+    layout: Option<PathBuf>,
+    /// Worker threads, each with scorers of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: u16,
+    /// Most events that a scorer gets at once.
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: u32,
+    /// Frames that may wait for a worker: beyond, senders wait on TCP, and datagrams are dropped and counted.
+    #[arg(long, default_value_t = 1024, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    queue: u32,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// End when this many senders have said that they are done.
+    #[arg(long, value_name = "SENDERS")]
+    until_end: Option<u64>,
+    /// At the end, give up deciding what has come after this time.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    drain_time: Duration,
+}
+
+/// What is put up with.
+#[derive(Args, Debug)]
+struct LimitArgs {
+    /// Datagrams of a sender that may wait for those that they overtook.
+    #[arg(long, default_value_t = 64, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(0..=4096))]
+    reorder_frames: u32,
+    /// How long they may.
+    #[arg(long, default_value = "20ms", value_parser = humantime::parse_duration, value_name = "TIME")]
+    reorder_time: Duration,
+    /// Most events of a frame.
+    #[arg(long, default_value_t = 65_536, value_name = "N")]
+    max_events: u32,
+    /// Most bytes of a frame's events, MiB.
+    #[arg(long, default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2048))]
+    max_payload: u32,
+    /// Most connections at a time.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    max_connections: u64,
+    /// Close a connection on which nothing comes, or a frame takes, for so long.
+    #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    idle_time: Duration,
+}
+
+/// Runs the command.
+pub fn run(args: &ServeArgs, context: Context) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signal handler")?;
+    let started = unique_name("serve", SystemTime::now());
+    let service = Service::start(config(args)?)?;
+    wait_for_the_end(args, &service, &mut signals);
+    let end = service.drain(args.drain_time);
+    let report = report_of(&end);
+    for folder in args.sink.iter().filter_map(folder_of) {
+        let path = folder.join(format!("{started}.json"));
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        write_atomically(&path, json.as_bytes()).with_context(|| path.display().to_string())?;
+    }
+    if !context.quiet {
+        print(table(&end.snapshot))?;
+    }
+    verdict(args, end)
+}
+
+fn wait_for_the_end(args: &ServeArgs, service: &Service, signals: &mut Signals) {
+    loop {
+        for signal in signals.pending() {
+            if signal != SIGHUP {
+                tracing::info!("signal {signal}: no more is received");
+                return;
+            }
+            match service.reload() {
+                Ok(deployment) => {
+                    tracing::info!("deployment {}: {:?}", deployment.generation, deployment.models)
+                }
+                Err(error) => tracing::error!("models and menu stay as they were: {error}"),
+            }
+        }
+        let ended = service.intake().senders_ended();
+        if service.is_done() || args.until_end.is_some_and(|senders| ended >= senders) {
+            return;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn config(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
+    let limits = ReceiveLimits {
+        frame: trigsieve::serve::Limits {
+            events: args.limits.max_events,
+            payload_bytes: args.limits.max_payload << 20,
+            ..Default::default()
+        },
+        connections: args.limits.max_connections,
+        idle: args.limits.idle_time,
+    };
+    let outlets = args.sink.iter().map(|sink| outlet(args, sink)).collect::<anyhow::Result<Vec<_>>>()?;
+    let deployment = deployment(args)?;
+    let receivers = args.source.iter().map(|source| receiver_of(source, limits)).collect::<Result<_, _>>()?;
+    let window = Window { frames: args.limits.reorder_frames as usize, time: args.limits.reorder_time };
+    let (queue_frames, batch) = (args.queue as usize, args.batch as usize);
+    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, batch, window })
+}
+
+fn deployment(args: &ServeArgs) -> anyhow::Result<DeploymentSpec> {
+    let layout = args.layout.as_ref().map(|path| EventTable::open(path)).transpose()?;
+    Ok(DeploymentSpec {
+        models: args.model.clone(),
+        menu: menu(args)?,
+        scorer: args.engine.spec()?,
+        workers: usize::from(args.workers),
+        layout: layout.map(|table| table.schema().clone()),
+    })
+}
+
+fn menu(args: &ServeArgs) -> anyhow::Result<MenuSource> {
+    let selection = &args.selection;
+    match (&selection.menu, selection.threshold, selection.target_rate, args.input_rate) {
+        (Some(path), ..) => Ok(MenuSource::File(path.clone())),
+        (_, Some(threshold), ..) if !threshold.is_finite() => {
+            Err(usage(format!("--threshold {threshold} is not a finite score")))
+        }
+        (_, Some(threshold), ..) => Ok(MenuSource::Threshold(threshold)),
+        (.., Some(RateHz(target_hz)), Some(RateHz(input_hz))) => {
+            Ok(MenuSource::TargetRate { target_hz, input_hz })
+        }
+        (.., Some(_), None) => Err(usage("--target-rate is a share of the input rate: give --input-rate")),
+        _ => Err(usage("give one of --menu, --threshold and --target-rate")),
+    }
+}
+
+fn outlet(args: &ServeArgs, sink: &Address) -> anyhow::Result<Box<dyn Outlet>> {
+    let Some(folder) = folder_of(sink) else {
+        return Err(usage(format!("--sink {sink}: accepted events go to file:FOLDER")));
+    };
+    let rolling = Rolling { bytes: args.roll_size << 20, time: args.roll_time };
+    Ok(Box::new(RollingFiles::new(folder, rolling)?))
+}
+
+fn folder_of(sink: &Address) -> Option<&Path> {
+    match sink {
+        Address::Folder(path) => Some(path),
+        _ => None,
+    }
+}
+
+/// What is left in the folder of the files.
+#[derive(serde::Serialize)]
+struct EndReport<'a> {
+    status: &'static str,
+    error: Option<String>,
+    counters_add_up: bool,
+    version: &'static str,
+    command_line: Vec<String>,
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+}
+
+fn report_of(end: &ServiceEnd) -> EndReport<'_> {
+    EndReport {
+        status: match (&end.error, end.is_drained) {
+            (Some(_), _) => "failed",
+            (None, true) => "complete",
+            (None, false) => "not drained",
+        },
+        error: end.error.as_ref().map(ToString::to_string),
+        counters_add_up: end.snapshot.adds_up(),
+        version: env!("CARGO_PKG_VERSION"),
+        command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        snapshot: &end.snapshot,
+    }
+}
+
+/// Anything but a service that decided and kept all that it took is an error to the caller.
+fn verdict(args: &ServeArgs, end: ServiceEnd) -> anyhow::Result<()> {
+    if let Some(error) = end.error {
+        return Err(error.into());
+    }
+    let seen = &end.snapshot;
+    if !end.is_drained {
+        anyhow::bail!(
+            "not everything was decided and kept within {}: {} events came, {} are kept",
+            humantime::format_duration(args.drain_time),
+            seen.events_in,
+            seen.events_settled
+        );
+    }
+    if !seen.adds_up() {
+        anyhow::bail!(
+            "the event counts do not add up: {} in, {} scored, {} dropped, {} delivered",
+            seen.events_in,
+            seen.events_scored,
+            seen.events_dropped.total(),
+            seen.events_delivered
+        );
+    }
+    Ok(())
+}
+
+fn table(seen: &Snapshot) -> String {
+    let dropped = &seen.events_dropped;
+    let latency = &seen.latency_ns.decision;
+    let us = |ns: u64| format!("{:.1} us", ns as f64 * 1e-3);
+    let counts = facts([
+        ("events in", seen.events_in.to_string()),
+        ("scored", seen.events_scored.to_string()),
+        ("dropped: queue full", dropped.queue_full.to_string()),
+        ("dropped: duplicate", dropped.duplicate.to_string()),
+        ("dropped: refused", dropped.refused.to_string()),
+        ("dropped: failed", dropped.failed.to_string()),
+        ("invalid", seen.events_invalid.to_string()),
+        ("accepted", seen.events_accepted.to_string()),
+        ("frames in", seen.frames_in.to_string()),
+        ("lost on the way", format!("{} frames", seen.frames_lost)),
+        ("malformed", format!("{} frames", seen.frames_malformed)),
+        ("latency p50, p99, max", [latency.p50, latency.p99, latency.max].map(us).join(", ")),
+    ]);
+    let row = |path: &trigsieve::serve::PathSnapshot| {
+        vec![
+            path.name.clone(),
+            path.threshold.to_string(),
+            path.prescale.to_string(),
+            path.passed.to_string(),
+            path.accepted.to_string(),
+        ]
+    };
+    let paths =
+        numbers(&["path", "threshold", "prescale", "passed", "accepted"], 1, seen.paths.iter().map(row));
+    [counts, paths].join("\n\n")
+}
