@@ -8,7 +8,9 @@ use clap::Args;
 use trigsieve::durable::write_atomically;
 use trigsieve::event::ElementType;
 use trigsieve::pipeline::{Span, Stop};
-use trigsieve::send::{Faults, FrameTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send};
+use trigsieve::send::{
+    ArrowTarget, Faults, FrameTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send,
+};
 use trigsieve::serve::Address;
 use trigsieve::source::{Clock, EventSet, FillingScheme};
 
@@ -35,7 +37,7 @@ pub struct SendArgs {
     /// Event tables, in order.
     #[arg(required = true, value_name = "EVENTS")]
     events: Vec<PathBuf>,
-    /// The service: udp://HOST:PORT, tcp://HOST:PORT or unix:PATH.
+    /// The service: udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, or stdout (an Arrow IPC stream, for `serve --source stdin`).
     #[arg(long, value_name = "ADDRESS")]
     to: Address,
     /// Rate of events: 40MHz, 100kHz, ... or `max`, as fast as it goes.
@@ -47,7 +49,7 @@ pub struct SendArgs {
     /// Events of a frame [default: 4096, on UDP what fits into a datagram].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     frame_events: Option<u32>,
-    /// Run number of the frames [default: the time in seconds]. A service takes frames of the same run, sender and number once.
+    /// Run number of the frames [default: the time in hundredths of a second, modulo 2^32]. A service takes frames of the same run, sender and number once.
     #[arg(long, value_name = "N")]
     run: Option<u32>,
     /// Number of this sender in the run.
@@ -100,7 +102,7 @@ pub fn run(args: &SendArgs, context: Context) -> anyhow::Result<()> {
     let plan = plan(args, &set)?;
     let stop = Stop::default();
     stop_on_signals(&stop)?;
-    let mut target = target(&args.to)?;
+    let mut target = target(args, &set)?;
     let total = match plan.span {
         Span::Passes(passes) => set.len().saturating_mul(passes),
         Span::Time(time) => (time.as_secs_f64() * plan.clock.rate_hz().unwrap_or(0.0)) as u64,
@@ -112,7 +114,7 @@ pub fn run(args: &SendArgs, context: Context) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         write_atomically(path, json.as_bytes()).with_context(|| path.display().to_string())?;
     }
-    if !context.quiet {
+    if !context.quiet && args.to != Address::Stdio {
         print(table(&report))?;
     }
     if report.interrupted {
@@ -135,12 +137,12 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
             ));
         }
     };
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let FaultArgs { drop, duplicate, corrupt, reorder, seed } = args.faults;
     Ok(SendPlan {
         clock,
         span: args.duration.map_or(Span::Passes(args.repeat), Span::Time),
-        run: args.run.unwrap_or(seconds as u32),
+        run: args.run.unwrap_or((since_1970.as_millis() / 10) as u32),
         source: args.sender,
         frame_events: frame_events(args, set)?,
         faults: Faults { drop, duplicate, corrupt, reorder, seed },
@@ -172,13 +174,21 @@ fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
     }
 }
 
-fn target(to: &Address) -> anyhow::Result<Box<dyn FrameTarget>> {
+fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget>> {
+    let to = &args.to;
     Ok(match to {
+        Address::Stdio if args.faults.corrupt > 0.0 => {
+            return Err(usage("--corrupt: an Arrow stream has no checksum that would tell"));
+        }
+        Address::Stdio => {
+            let output = std::io::BufWriter::new(std::io::stdout());
+            Box::new(ArrowTarget::new(output, set.tables()[0].schema())?)
+        }
         Address::Udp(address) => Box::new(UdpTarget::new(*address)?),
         Address::Tcp(address) => Box::new(StreamTarget::tcp(*address)?),
         Address::Unix(path) => Box::new(StreamTarget::unix(path)?),
-        Address::Stdio | Address::Nats(_) | Address::Folder(_) => {
-            return Err(usage(format!("--to {to}: frames go to udp://, tcp:// or unix:")));
+        Address::Nats(_) | Address::Folder(_) => {
+            return Err(usage(format!("--to {to}: events go to udp://, tcp://, unix: or stdout")));
         }
     })
 }

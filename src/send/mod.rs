@@ -1,5 +1,6 @@
 //! The mock detector: event tables as frames to a service, paced by the bunch clock, with faults on request.
 
+mod arrow;
 mod faults;
 mod frames;
 mod target;
@@ -13,6 +14,7 @@ use crate::event::EventError;
 use crate::pipeline::{Span, Stop};
 use crate::source::{Clock, Cursor, EventSet};
 
+pub use arrow::ArrowTarget;
 pub use faults::{FaultCounts, Faults};
 pub use frames::FrameMaker;
 pub use target::{FrameTarget, StreamTarget, UdpTarget};
