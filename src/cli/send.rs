@@ -49,7 +49,7 @@ pub struct SendArgs {
     /// Events of a frame [default: 4096, on UDP what fits into a datagram].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     frame_events: Option<u32>,
-    /// Run number of the frames [default: the time in hundredths of a second, modulo 2^32]. A service takes frames of the same run, sender and number once.
+    /// Run number of the frames [default: the time in milliseconds modulo 2^32]. A service takes frames of the same run, sender and number once.
     #[arg(long, value_name = "N")]
     run: Option<u32>,
     /// Number of this sender in the run.
@@ -142,7 +142,7 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
     Ok(SendPlan {
         clock,
         span: args.duration.map_or(Span::Passes(args.repeat), Span::Time),
-        run: args.run.unwrap_or((since_1970.as_millis() / 10) as u32),
+        run: args.run.unwrap_or(since_1970.as_millis() as u32),
         source: args.sender,
         frame_events: frame_events(args, set)?,
         faults: Faults { drop, duplicate, corrupt, reorder, seed },
