@@ -37,7 +37,7 @@ pub struct SendArgs {
     /// Event tables, in order.
     #[arg(required = true, value_name = "EVENTS")]
     events: Vec<PathBuf>,
-    /// The service: udp://HOST:PORT, tcp://HOST:PORT, unix:PATH, or stdout (an Arrow IPC stream, for `serve --source stdin`).
+    /// The service: udp://HOST:PORT or udp://GROUP:PORT[@INTERFACE], tcp://HOST:PORT, unix:PATH, or stdout (an Arrow IPC stream, for `serve --source stdin`).
     #[arg(long, value_name = "ADDRESS")]
     to: Address,
     /// Rate of events: 40MHz, 100kHz, ... or `max`, as fast as it goes.
@@ -151,7 +151,7 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
 
 /// As many events as asked for, where they fit.
 fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
-    if !matches!(args.to, Address::Udp(_)) {
+    if !matches!(args.to, Address::Udp(_) | Address::Multicast(..)) {
         return Ok(args.frame_events.unwrap_or(FRAME_EVENTS));
     }
     let schema = set.tables()[0].schema();
@@ -185,6 +185,7 @@ fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget
             Box::new(ArrowTarget::new(output, set.tables()[0].schema())?)
         }
         Address::Udp(address) => Box::new(UdpTarget::new(*address)?),
+        Address::Multicast(group, interface) => Box::new(UdpTarget::group(*group, *interface)?),
         Address::Tcp(address) => Box::new(StreamTarget::tcp(*address)?),
         Address::Unix(path) => Box::new(StreamTarget::unix(path)?),
         Address::Nats(_) | Address::Folder(_) => {

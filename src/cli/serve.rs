@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
     A host that is left out is 127.0.0.1. SIGHUP reads models and menu again; SIGTERM and Ctrl-C stop receiving,\n\
     decide what has come and end.")]
 pub struct ServeArgs {
-    /// udp://HOST:PORT (a multicast group is joined), tcp://HOST:PORT, unix:PATH, or stdin (an Arrow IPC stream); again for more.
+    /// udp://HOST:PORT, udp://GROUP:PORT[@INTERFACE] (multicast), tcp://HOST:PORT, unix:PATH, or stdin (an Arrow IPC stream); again for more.
     #[arg(long, required = true, value_name = "ADDRESS")]
     source: Vec<Address>,
     /// Model bundles, separated by commas.

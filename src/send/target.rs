@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub trait FrameTarget {
 /// A frame a datagram.
 pub struct UdpTarget {
     socket: UdpSocket,
-    address: SocketAddr,
+    address: Address,
 }
 
 impl UdpTarget {
@@ -41,7 +41,27 @@ impl UdpTarget {
         let any: SocketAddr =
             if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = UdpSocket::bind(any).and_then(|socket| socket.connect(address).map(|()| socket));
-        let socket = socket.map_err(|source| io_error(&Address::Udp(address).to_string(), source))?;
+        Self::of(socket, Address::Udp(address))
+    }
+
+    /// Sends to a multicast group, through the interface of this address or the system's choice; to members on this machine, too.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn group(group: SocketAddrV4, interface: Option<Ipv4Addr>) -> Result<Self, SendError> {
+        let open = || {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            if let Some(interface) = interface {
+                rustix::net::sockopt::set_ip_multicast_if(&socket, &interface)?;
+            }
+            socket.connect(group)?;
+            Ok(socket)
+        };
+        Self::of(open(), Address::Multicast(group, interface))
+    }
+
+    fn of(socket: io::Result<UdpSocket>, address: Address) -> Result<Self, SendError> {
+        let socket = socket.map_err(|source| io_error(&address.to_string(), source))?;
         Ok(Self { socket, address })
     }
 }
@@ -54,7 +74,7 @@ impl FrameTarget for UdpTarget {
                 // What an earlier datagram met is told now; a detector does not stop for it.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::Interrupted) => {}
-                Err(error) => return Err(io_error(&Address::Udp(self.address).to_string(), error)),
+                Err(error) => return Err(io_error(&self.address.to_string(), error)),
             }
         }
     }

@@ -1,12 +1,14 @@
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Where events come from or go to, as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `udp://HOST:PORT`, one frame a datagram; a multicast group is joined.
+    /// `udp://HOST:PORT`, one frame a datagram.
     Udp(SocketAddr),
+    /// `udp://GROUP:PORT` or `udp://GROUP:PORT@INTERFACE`, to all who joined the IPv4 group.
+    Multicast(SocketAddrV4, Option<Ipv4Addr>),
     /// `tcp://HOST:PORT`, frames one after the other.
     Tcp(SocketAddr),
     /// `unix:PATH`, as TCP.
@@ -42,7 +44,7 @@ impl FromStr for Address {
             return path_of(path).map(Self::Folder).ok_or_else(|| no("there is no folder after `file:`"));
         }
         match text.split_once("://") {
-            Some(("udp", rest)) => socket(rest).map(Self::Udp).map_err(|reason| no(&reason)),
+            Some(("udp", rest)) => datagrams(rest).map_err(|reason| no(&reason)),
             Some(("tcp", rest)) => socket(rest).map(Self::Tcp).map_err(|reason| no(&reason)),
             Some(("nats" | "tls", rest)) if !rest.is_empty() => Ok(Self::Nats(text.to_owned())),
             _ => Err(no("expected udp://, tcp://, unix:, nats://, tls://, file:, stdin or stdout")),
@@ -54,6 +56,8 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Udp(address) => write!(f, "udp://{address}"),
+            Self::Multicast(group, None) => write!(f, "udp://{group}"),
+            Self::Multicast(group, Some(interface)) => write!(f, "udp://{group}@{interface}"),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Stdio => f.write_str("stdin"),
@@ -66,6 +70,23 @@ impl std::fmt::Display for Address {
 fn path_of(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("//").unwrap_or(text);
     (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+/// HOST:PORT, or GROUP:PORT with the address of the interface to use for the group.
+fn datagrams(text: &str) -> Result<Address, String> {
+    let (whole, interface) = text.split_once('@').map_or((text, None), |(whole, name)| (whole, Some(name)));
+    let address = socket(whole)?;
+    let interface = interface.map(|name| {
+        name.parse::<Ipv4Addr>().map_err(|_| format!("`{name}` is not the IPv4 address of an interface"))
+    });
+    match (address, interface.transpose()?) {
+        (SocketAddr::V4(group), interface) if group.ip().is_multicast() => {
+            Ok(Address::Multicast(group, interface))
+        }
+        (address, None) if !address.ip().is_multicast() => Ok(Address::Udp(address)),
+        (_, Some(_)) => Err("an interface is for a multicast group".to_owned()),
+        _ => Err("multicast groups are IPv4 here".to_owned()),
+    }
 }
 
 /// HOST:PORT; without a host the loopback address, so that nothing is open to a network unless somebody says so.

@@ -60,6 +60,27 @@ fn every_source_gives_what_a_replay_gives() {
 }
 
 #[test]
+fn two_services_hear_one_multicast_group() {
+    let fixture = Fixture::new(5000);
+    // A port that is free, for a group of this test alone.
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let group = format!("udp://239.255.{}.{}:{port}@127.0.0.1", port >> 8, port & 255);
+    let args = ["--source", &group, "--until-end", "1"];
+    let mut services = ["a", "b"].map(|name| Serve::start(&fixture, name, &args));
+    for serve in &mut services {
+        assert_eq!(serve.address("udp:"), group);
+    }
+    success(&mut send(&fixture, &group, &["--rate", "500kHz", "--frame-events", "200"]));
+    let expected = replayed(&fixture, "-1");
+    for serve in services {
+        let folder = serve.folder.clone();
+        let end = serve.end();
+        assert!(end.status.success(), "{}", end.log);
+        assert_eq!(served(&folder), expected);
+    }
+}
+
+#[test]
 fn an_arrow_stream_on_standard_input_gives_what_a_replay_gives() {
     let fixture = Fixture::new(10_000);
     let mut serve = Serve::start(&fixture, "stdin", &["--source", "stdin"]);

@@ -16,7 +16,7 @@ use super::{Address, Intake, ServeError};
 use trigsieve_frame::Limits;
 
 /// How often a receiver that waits looks whether it should stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a receiver puts up with.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,9 @@ pub fn receiver_of(address: &Address, limits: ReceiveLimits) -> Result<Box<dyn R
     let failed = |source| ServeError::Listen { address: address.to_string(), source };
     Ok(match address {
         Address::Udp(socket) => Box::new(UdpReceiver::bind(*socket, limits).map_err(failed)?),
+        Address::Multicast(group, interface) => {
+            Box::new(UdpReceiver::join(*group, *interface, limits).map_err(failed)?)
+        }
         Address::Tcp(socket) => {
             Box::new(StreamReceiver::new(StreamListener::tcp(*socket).map_err(failed)?, limits))
         }

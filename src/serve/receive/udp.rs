@@ -1,13 +1,16 @@
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{LOOK_EVERY, ReceiveLimits, Receiver, StopReceiving};
 use crate::serve::intake::NotTaken;
-use crate::serve::{Intake, ServeError};
+use crate::serve::{Address, Intake, ServeError};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use trigsieve_frame::{Frame, FrameBuffer};
 
+/// How often datagrams that wait for others are looked at; less than any sensible time to wait.
+const RELEASE_EVERY: Duration = Duration::from_millis(2);
 /// Largest datagram.
 const DATAGRAM_BYTES: usize = 65_536;
 /// Asked of the system for datagrams that wait: some 100 ms of a full 10 Gbit/s link.
@@ -17,27 +20,39 @@ const SOCKET_BUFFER_BYTES: usize = 128 << 20;
 /// in order.
 pub struct UdpReceiver {
     socket: UdpSocket,
-    address: SocketAddr,
+    address: Address,
     limits: ReceiveLimits,
 }
 
 impl UdpReceiver {
-    /// Binds to `address`; of a multicast group the port is bound and the group joined.
+    /// Binds to `address`.
     ///
     /// # Errors
     /// The system's.
     pub fn bind(address: SocketAddr, limits: ReceiveLimits) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
-        match address.ip() {
-            IpAddr::V4(group) if group.is_multicast() => {
-                socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?
-            }
-            IpAddr::V6(group) if group.is_multicast() => socket.join_multicast_v6(&group, 0)?,
-            _ => {}
-        }
+        Self::of(UdpSocket::bind(address)?, None, limits)
+    }
+
+    /// Joins `group`, of which several processes of a machine may be, on the interface of this address or on the system's choice.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn join(group: SocketAddrV4, interface: Option<Ipv4Addr>, limits: ReceiveLimits) -> io::Result<Self> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &group)?;
+        let socket = UdpSocket::from(socket);
+        socket.join_multicast_v4(group.ip(), &interface.unwrap_or(Ipv4Addr::UNSPECIFIED))?;
+        Self::of(socket, interface, limits)
+    }
+
+    fn of(socket: UdpSocket, interface: Option<Ipv4Addr>, limits: ReceiveLimits) -> io::Result<Self> {
         enlarge_buffer(&socket);
         socket.set_read_timeout(Some(LOOK_EVERY))?;
-        let address = SocketAddr::new(address.ip(), socket.local_addr()?.port());
+        let address = match socket.local_addr()? {
+            SocketAddr::V4(group) if group.ip().is_multicast() => Address::Multicast(group, interface),
+            other => Address::Udp(other),
+        };
         Ok(Self { socket, address, limits })
     }
 
@@ -60,11 +75,12 @@ impl UdpReceiver {
 
 impl Receiver for UdpReceiver {
     fn address(&self) -> String {
-        format!("udp://{}", self.address)
+        self.address.to_string()
     }
 
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
         let mut buffer = intake.buffer();
+        let mut released = Instant::now();
         while !stop.is_requested() {
             let received = self.receive(&mut buffer);
             let now = Instant::now();
@@ -91,8 +107,11 @@ impl Receiver for UdpReceiver {
                     return Err(ServeError::Listen { address: self.address(), source });
                 }
             }
-            if intake.release_overdue(now) == Err(NotTaken::Closed) {
-                return Ok(());
+            if now.duration_since(released) >= RELEASE_EVERY {
+                released = now;
+                if intake.release_overdue(now) == Err(NotTaken::Closed) {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -101,7 +120,6 @@ impl Receiver for UdpReceiver {
 
 /// As large as the system allows: more than its usual limit where the process may go beyond it.
 fn enlarge_buffer(socket: &UdpSocket) {
-    use rustix::net::sockopt;
     #[cfg(target_os = "linux")]
     if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_ok() {
         return;
