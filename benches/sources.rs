@@ -191,6 +191,7 @@ fn served(kind: Kind, frames: &Frames, model: &Path, folder: &Path) -> Measured 
             RollingFiles::new(&folder.join("out"), Rolling::default()).expect("a folder"),
         )],
         queue_frames: 1024,
+        queue_bytes: 512 << 20,
         batch: 4096,
         window: Window::default(),
     })

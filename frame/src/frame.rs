@@ -6,6 +6,8 @@ use crate::header::HEADER_BYTES;
 use crate::{Element, FrameError, Header, Limits, ReadError, Rows};
 
 const WORD: usize = size_of::<u64>();
+/// Memory taken for a payload before any of it has come; then as much again as has come.
+const READ_BYTES: usize = 1 << 20;
 
 /// Memory for a frame, aligned so that ids and rows can be looked at where they were received. Meant to be used again.
 #[derive(Debug, Default)]
@@ -58,13 +60,17 @@ impl Frame {
             found => return Err(FrameError::Short { found, expected: HEADER_BYTES }.into()),
         }
         let header = Header::parse(&head, limits)?;
-        let payload = header.payload_bytes as usize;
-        let space = buffer.space(HEADER_BYTES + payload);
-        space[..HEADER_BYTES].copy_from_slice(&head);
-        let found = fill(stream, &mut space[HEADER_BYTES..])?;
-        if found != payload {
-            let (found, expected) = (HEADER_BYTES + found, HEADER_BYTES + payload);
-            return Err(FrameError::Short { found, expected }.into());
+        let expected = HEADER_BYTES + header.payload_bytes as usize;
+        buffer.space(HEADER_BYTES).copy_from_slice(&head);
+        let mut filled = HEADER_BYTES;
+        // A promise of many bytes takes no memory until they come.
+        while filled < expected {
+            let next = expected.min(filled + READ_BYTES.max(filled));
+            let read = fill(stream, &mut buffer.space(next)[filled..])?;
+            filled += read;
+            if filled < next {
+                return Err(FrameError::Short { found: filled, expected }.into());
+            }
         }
         Ok(Some(Self::checked(buffer, header)?))
     }

@@ -10,8 +10,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 4,096 inputs, 65,536 events, 64 MiB.
+    /// 4,096 inputs, 65,536 events, 16 MiB.
     fn default() -> Self {
-        Self { k: 4096, events: 65_536, payload_bytes: 64 << 20 }
+        Self { k: 4096, events: 65_536, payload_bytes: 16 << 20 }
     }
 }

@@ -1,5 +1,7 @@
 //! Frames there and back, and frames that are not.
 
+use std::io::Read as _;
+
 use proptest::prelude::*;
 use trigsieve_frame::{
     Batch, Frame, FrameBuffer, FrameError, HEADER_BYTES, Ids, Limits, ReadError, Rows, encode,
@@ -79,6 +81,33 @@ fn a_stream_of_frames_ends_between_two() {
             Err(ReadError::Frame(FrameError::Short { .. })) => assert_ne!(cut, boundary),
             other => panic!("cut at {cut}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_promise_of_many_bytes_takes_little_memory_and_a_large_frame_is_read() {
+    let values = vec![0.5; 3 * 500_000];
+    let bytes = counted(Rows::F32(&values));
+    let limits = Limits { events: 1 << 20, ..Limits::default() };
+    let frame = Frame::read(&mut &bytes[..], FrameBuffer::default(), &limits).unwrap().unwrap();
+    assert_eq!(frame.rows(), Rows::F32(&values));
+    assert_eq!(frame.bytes(), bytes);
+    let mut taken = 0;
+    let mut stream = MostAsked { bytes: &bytes[..1000], most: &mut taken };
+    assert!(Frame::read(&mut stream, FrameBuffer::default(), &limits).is_err());
+    assert!(taken <= 1 << 20, "{taken} bytes were asked for after 1,000 had come");
+}
+
+/// Notes the most that was asked for at once.
+struct MostAsked<'a> {
+    bytes: &'a [u8],
+    most: &'a mut usize,
+}
+
+impl std::io::Read for MostAsked<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        *self.most = into.len().max(*self.most);
+        self.bytes.read(into)
     }
 }
 

@@ -68,6 +68,9 @@ pub struct ServeArgs {
     /// Frames that may wait for a worker: beyond, senders wait on TCP, and datagrams are dropped and counted.
     #[arg(long, default_value_t = 1024, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     queue: u32,
+    /// And at most so much memory of frames between receipt and delivery, MiB.
+    #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    queue_size: u64,
     #[command(flatten)]
     limits: LimitArgs,
     /// End when this many senders have said that they are done.
@@ -91,10 +94,10 @@ struct LimitArgs {
     #[arg(long, default_value_t = 65_536, value_name = "N")]
     max_events: u32,
     /// Most bytes of a frame's events, MiB.
-    #[arg(long, default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2048))]
+    #[arg(long, default_value_t = 16, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2048))]
     max_payload: u32,
     /// Most connections at a time.
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N")]
     max_connections: u64,
     /// Close a connection on which nothing comes, or a frame takes, for so long.
     #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
@@ -157,7 +160,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
     let receivers = args.source.iter().map(|source| receiver_of(source, limits)).collect::<Result<_, _>>()?;
     let window = Window { frames: args.limits.reorder_frames as usize, time: args.limits.reorder_time };
     let (queue_frames, batch) = (args.queue as usize, args.batch as usize);
-    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, batch, window })
+    let queue_bytes = args.queue_size << 20;
+    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, queue_bytes, batch, window })
 }
 
 fn deployment(args: &ServeArgs) -> anyhow::Result<DeploymentSpec> {

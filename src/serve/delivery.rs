@@ -126,7 +126,7 @@ impl Delivery {
         let (events, accepted) = (block.events(), block.accepted.len() as u64);
         self.monitor.delivered(events, accepted, &block.arrived.deployment, counters);
         let Arrived { frame, receipt, .. } = block.arrived;
-        self.intake.recycle(frame.into_buffer());
+        self.intake.delivered(frame);
         self.unsettled.push_back((events, receipt));
         Ok(())
     }

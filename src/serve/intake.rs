@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,9 @@ use super::tracker::{Tracker, Verdict};
 use super::{Deployment, DropCause, Monitor};
 use trigsieve_frame::{Frame, FrameBuffer};
 
-/// Buffers kept for further frames.
+/// Buffers kept for further frames, and bytes of all of them.
 const SPARE_BUFFERS: usize = 1024;
+const SPARE_BYTES: usize = 128 << 20;
 /// How long a source waits before it looks at a full queue again.
 const FULL_QUEUE_WAIT: Duration = Duration::from_micros(100);
 
@@ -59,6 +61,10 @@ pub struct Intake {
     tracker: Mutex<Tracker>,
     monitor: Arc<Monitor>,
     spare: (Sender<FrameBuffer>, Receiver<FrameBuffer>),
+    spare_bytes: AtomicUsize,
+    /// Bytes of the frames that are on their way, and the most that they may be.
+    on_their_way: AtomicU64,
+    most_bytes: u64,
 }
 
 struct Queue {
@@ -67,9 +73,9 @@ struct Queue {
 }
 
 impl Intake {
-    /// A door to `sender`, the workers' queue.
+    /// A door to `sender`, the workers' queue, with at most so many bytes of frames on their way.
     pub(super) fn new(
-        sender: Sender<Arrived>,
+        (sender, most_bytes): (Sender<Arrived>, u64),
         deployment: Arc<Deployment>,
         tracker: Tracker,
         monitor: Arc<Monitor>,
@@ -80,6 +86,9 @@ impl Intake {
             tracker: Mutex::new(tracker),
             monitor,
             spare: crossbeam_channel::bounded(SPARE_BUFFERS),
+            spare_bytes: AtomicUsize::new(0),
+            on_their_way: AtomicU64::new(0),
+            most_bytes,
         }
     }
 
@@ -103,13 +112,26 @@ impl Intake {
     /// A buffer to receive into.
     #[must_use]
     pub fn buffer(&self) -> FrameBuffer {
-        self.spare.1.try_recv().unwrap_or_default()
+        let Ok(buffer) = self.spare.1.try_recv() else { return FrameBuffer::default() };
+        self.spare_bytes.fetch_sub(buffer.capacity_bytes(), Ordering::Relaxed);
+        buffer
     }
 
     /// Gives a buffer back.
     pub fn recycle(&self, buffer: FrameBuffer) {
-        // A full store lets the buffer go.
-        let _ = self.spare.0.try_send(buffer);
+        let bytes = buffer.capacity_bytes();
+        // Relaxed: an estimate is enough, it bounds memory and orders nothing.
+        if self.spare_bytes.load(Ordering::Relaxed) + bytes <= SPARE_BYTES
+            && self.spare.0.try_send(buffer).is_ok()
+        {
+            self.spare_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A frame that was on its way has been delivered.
+    pub(super) fn delivered(&self, frame: Frame) {
+        self.on_their_way.fetch_sub(frame.bytes().len() as u64, Ordering::SeqCst);
+        self.recycle(frame.into_buffer());
     }
 
     /// Takes a frame of a sender that numbers its frames and keeps them in order: counts gaps, drops what came before. Waits
@@ -200,7 +222,18 @@ impl Intake {
         let mut queue = self.lock();
         let sequence = queue.next;
         let Some(sender) = &queue.sender else { return Err(TrySendError::Disconnected(arrived)) };
-        sender.try_send(Arrived { sequence, ..arrived })?;
+        let bytes = arrived.frame.bytes().len() as u64;
+        let before = self.on_their_way.load(Ordering::SeqCst);
+        // A frame alone always fits.
+        if before > 0 && before + bytes > self.most_bytes {
+            return Err(TrySendError::Full(arrived));
+        }
+        // Before it can be delivered.
+        self.on_their_way.fetch_add(bytes, Ordering::SeqCst);
+        if let Err(error) = sender.try_send(Arrived { sequence, ..arrived }) {
+            self.on_their_way.fetch_sub(bytes, Ordering::SeqCst);
+            return Err(error);
+        }
         queue.next += 1;
         Ok(())
     }

@@ -23,6 +23,8 @@ pub struct ServiceConfig {
     pub outlets: Vec<Box<dyn Outlet>>,
     /// Frames that may wait for the workers.
     pub queue_frames: usize,
+    /// Bytes of the frames that may be on their way.
+    pub queue_bytes: u64,
     /// Most events that a scorer gets at once.
     pub batch: usize,
     /// How long datagrams wait for those that they overtook.
@@ -80,7 +82,8 @@ impl Service {
         let (frames_in, frames_out) = crossbeam_channel::bounded(config.queue_frames.max(1));
         let (decided_in, decided_out) = crossbeam_channel::bounded(config.queue_frames.max(1));
         let tracker = Tracker::new(config.window);
-        let intake = Arc::new(Intake::new(frames_in, deployment, tracker, Arc::clone(&monitor)));
+        let intake =
+            Arc::new(Intake::new((frames_in, config.queue_bytes), deployment, tracker, Arc::clone(&monitor)));
         let shared = Arc::new(Shared::default());
         let stop = StopReceiving::default();
         let workers: Vec<_> = (0..workers)

@@ -31,7 +31,7 @@ pub struct ReceiveLimits {
 
 impl Default for ReceiveLimits {
     fn default() -> Self {
-        Self { frame: Limits::default(), connections: 256, idle: Duration::from_secs(60) }
+        Self { frame: Limits::default(), connections: 64, idle: Duration::from_secs(60) }
     }
 }
 
