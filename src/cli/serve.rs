@@ -226,7 +226,7 @@ fn report_of(end: &ServiceEnd) -> EndReport<'_> {
             (None, false) => "not drained",
         },
         error: end.error.as_ref().map(ToString::to_string),
-        counters_add_up: end.snapshot.adds_up(),
+        counters_add_up: end.snapshot.is_accounted_for() && (end.error.is_some() || end.snapshot.adds_up()),
         version: env!("CARGO_PKG_VERSION"),
         command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         snapshot: &end.snapshot,

@@ -335,11 +335,16 @@ impl Monitor {
 }
 
 impl Snapshot {
-    /// Whether everything that came is accounted for: scored or dropped, and delivered. True of a service at rest.
+    /// Whether everything that came is accounted for: scored or dropped. True of a service at rest.
+    #[must_use]
+    pub fn is_accounted_for(&self) -> bool {
+        self.events_in == self.events_scored + self.events_dropped.total()
+    }
+
+    /// [`Snapshot::is_accounted_for`], and everything scored was delivered. True of a service at rest that has not failed.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        self.events_in == self.events_scored + self.events_dropped.total()
-            && self.events_scored == self.events_delivered
+        self.is_accounted_for() && self.events_scored == self.events_delivered
     }
 }
 

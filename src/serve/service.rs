@@ -95,13 +95,15 @@ impl Service {
             .collect::<Result<_, _>>()?;
         drop(decided_in);
         let mut delivery = Delivery::new(config.outlets, Arc::clone(&intake));
-        let (told, monitor_of_rest) = (Arc::clone(&shared), Arc::clone(&monitor));
+        let (told, monitor_of_rest, door) = (Arc::clone(&shared), Arc::clone(&monitor), Arc::clone(&intake));
         let rest = spawn("delivery", move || {
             let delivered = guarded("delivery", || delivery.run(&decided_out));
             if let Err(error) = delivered {
                 told.fail(error);
             }
             drop(decided_out);
+            // Closed already, unless something failed: then nothing more may come that nobody would count.
+            door.close();
             for worker in workers {
                 // A panic was caught in the thread.
                 let _ = worker.join();
@@ -170,6 +172,10 @@ impl Service {
         self.stop.request();
         let receivers_end = |receivers: &[JoinHandle<()>]| receivers.iter().all(JoinHandle::is_finished);
         while !receivers_end(&self.receivers) && Instant::now() < until {
+            if self.shared.has_failed.load(Ordering::SeqCst) {
+                // Receivers may be waiting for a place in a queue that nobody empties.
+                self.intake.close();
+            }
             std::thread::sleep(LOOK_EVERY);
         }
         let in_time = receivers_end(&self.receivers);

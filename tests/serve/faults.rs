@@ -179,6 +179,7 @@ fn a_folder_that_goes_away_ends_the_service_with_the_reason() {
     let end = serve.end();
     assert_eq!(end.status.code(), Some(1), "{}", end.log);
     assert_eq!(count(&end.report, "/events_settled"), 0);
+    assert_eq!((&end.report["status"], &end.report["counters_add_up"]), (&"failed".into(), &true.into()));
 }
 
 #[test]
