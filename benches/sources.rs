@@ -190,7 +190,7 @@ fn served(kind: Kind, frames: &Frames, model: &Path, folder: &Path) -> Measured 
         outlets: vec![Box::new(
             RollingFiles::new(&folder.join("out"), Rolling::default()).expect("a folder"),
         )],
-        queue_frames: 1024,
+        queue_frames: 32_768,
         queue_bytes: 512 << 20,
         batch: 4096,
         window: Window::default(),

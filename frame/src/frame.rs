@@ -108,6 +108,12 @@ impl Frame {
         &self.buffer.bytes()[..HEADER_BYTES + self.header.payload_bytes as usize]
     }
 
+    /// Memory that it takes, which may be more than its bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.capacity_bytes()
+    }
+
     /// The memory, for another frame.
     #[must_use]
     pub fn into_buffer(self) -> FrameBuffer {

@@ -66,7 +66,7 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
     /// Frames that may wait for a worker: beyond, senders wait on TCP, and datagrams are dropped and counted.
-    #[arg(long, default_value_t = 1024, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, default_value_t = 32_768, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     queue: u32,
     /// And at most so much memory of frames between receipt and delivery, MiB.
     #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]

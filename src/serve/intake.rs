@@ -62,7 +62,7 @@ pub struct Intake {
     monitor: Arc<Monitor>,
     spare: (Sender<FrameBuffer>, Receiver<FrameBuffer>),
     spare_bytes: AtomicUsize,
-    /// Bytes of the frames that are on their way, and the most that they may be.
+    /// Memory of the frames that are on their way, and the most that they may be.
     on_their_way: AtomicU64,
     most_bytes: u64,
 }
@@ -130,7 +130,7 @@ impl Intake {
 
     /// A frame that was on its way has been delivered.
     pub(super) fn delivered(&self, frame: Frame) {
-        self.on_their_way.fetch_sub(frame.bytes().len() as u64, Ordering::SeqCst);
+        self.on_their_way.fetch_sub(frame.memory_bytes() as u64, Ordering::SeqCst);
         self.recycle(frame.into_buffer());
     }
 
@@ -222,7 +222,7 @@ impl Intake {
         let mut queue = self.lock();
         let sequence = queue.next;
         let Some(sender) = &queue.sender else { return Err(TrySendError::Disconnected(arrived)) };
-        let bytes = arrived.frame.bytes().len() as u64;
+        let bytes = arrived.frame.memory_bytes() as u64;
         let before = self.on_their_way.load(Ordering::SeqCst);
         // A frame alone always fits.
         if before > 0 && before + bytes > self.most_bytes {

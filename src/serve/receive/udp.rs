@@ -7,7 +7,7 @@ use super::{LOOK_EVERY, ReceiveLimits, Receiver, StopReceiving};
 use crate::serve::intake::NotTaken;
 use crate::serve::{Address, Intake, ServeError};
 use rustix::net::{AddressFamily, SocketType, sockopt};
-use trigsieve_frame::{Frame, FrameBuffer};
+use trigsieve_frame::Frame;
 
 /// How often datagrams that wait for others are looked at; less than any sensible time to wait.
 const RELEASE_EVERY: Duration = Duration::from_millis(2);
@@ -57,8 +57,8 @@ impl UdpReceiver {
     }
 
     /// A datagram, if one comes in time.
-    fn receive(&self, buffer: &mut FrameBuffer) -> io::Result<Option<(usize, SocketAddr)>> {
-        match self.socket.recv_from(buffer.space(DATAGRAM_BYTES)) {
+    fn receive(&self, datagram: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        match self.socket.recv_from(datagram) {
             Ok(received) => Ok(Some(received)),
             Err(error)
                 if matches!(
@@ -79,14 +79,17 @@ impl Receiver for UdpReceiver {
     }
 
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
-        let mut buffer = intake.buffer();
+        let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut released = Instant::now();
         while !stop.is_requested() {
-            let received = self.receive(&mut buffer);
+            let received = self.receive(&mut datagram);
             let now = Instant::now();
             match received {
                 Ok(None) => {}
                 Ok(Some((bytes, from))) => {
+                    // A copy, so that a frame that waits takes the memory of its events, not of the largest datagram.
+                    let mut buffer = intake.buffer();
+                    buffer.space(bytes).copy_from_slice(&datagram[..bytes]);
                     match Frame::of_message(buffer, bytes, &self.limits.frame) {
                         Ok(frame) => match intake.take_datagram(frame, now) {
                             Ok(()) => {}
@@ -101,7 +104,6 @@ impl Receiver for UdpReceiver {
                             intake.recycle(back);
                         }
                     }
-                    buffer = intake.buffer();
                 }
                 Err(source) => {
                     return Err(ServeError::Listen { address: self.address(), source });
