@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--source", default="tcp://:0")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate-hz", type=float, help="instead of half the ceiling")
+    parser.add_argument("--queue-size", type=int, default=64, help="of the service, MiB: what a backlog may take")
     parser.add_argument("--frame-events", type=int, default=512)
     parser.add_argument("--target-rate", default="1kHz", help="of accepted events, as a share of 1 MHz")
     parser.add_argument("--bin", type=Path, default=ROOT / "target/release/trigsieve")
@@ -41,7 +42,8 @@ def arguments():
 
 def start(args, folder, log):
     command = [args.bin, "serve", "--source", args.source, "--model", args.model, "--engine", args.engine, "--until-end", "1",
-               "--target-rate", args.target_rate, "--input-rate", "1MHz", "--sink", f"file:{folder}", "--drain-time", "60s"]
+               "--target-rate", args.target_rate, "--input-rate", "1MHz", "--sink", f"file:{folder}", "--drain-time", "60s",
+               "--queue-size", args.queue_size]
     service = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=log.open("w"), cwd=ROOT)
     for _ in range(600):
         found = re.search(r"receiving from (\S+)", re.sub(r"\x1b\[[0-9;]*m", "", log.read_text()))
