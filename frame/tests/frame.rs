@@ -1,7 +1,5 @@
 //! Frames there and back, and frames that are not.
 
-use std::io::Read as _;
-
 use proptest::prelude::*;
 use trigsieve_frame::{
     Batch, Frame, FrameBuffer, FrameError, HEADER_BYTES, Ids, Limits, ReadError, Rows, encode,

@@ -133,7 +133,7 @@ impl Delivery {
 
     fn prescale(&mut self, block: &mut Decided) {
         let deployment = &block.arrived.deployment;
-        if !self.prescaler.as_ref().is_some_and(|(generation, _)| *generation == deployment.generation) {
+        if self.prescaler.as_ref().is_none_or(|(generation, _)| *generation != deployment.generation) {
             self.prescaler = Some((deployment.generation, Prescaler::new(&deployment.paths)));
         }
         let Some((_, prescaler)) = &mut self.prescaler else { return };

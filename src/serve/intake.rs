@@ -218,6 +218,8 @@ impl Intake {
     }
 
     /// Numbers and queues under one lock, so that the queue is in the order of the numbers; never waits in it.
+    // What comes back is the frame itself, not a report of it.
+    #[allow(clippy::result_large_err)]
     fn try_enqueue(&self, arrived: Arrived) -> Result<(), TrySendError<Arrived>> {
         let mut queue = self.lock();
         let sequence = queue.next;

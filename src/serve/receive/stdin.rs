@@ -117,7 +117,7 @@ impl<'a> Columns<'a> {
         let numbers =
             |name| Ok::<_, ArrowError>(column(name)?.as_primitive::<UInt64Type>().values().as_ref());
         let list = column(INPUTS)?.as_fixed_size_list();
-        let first = list.value_offset_at(0) as usize;
+        let first = list.value_offset_at(0);
         let values = list.values().slice(first, list.len() * schema.k);
         if values.null_count() > 0 {
             return Err(ArrowError::InvalidArgumentError(format!("`{INPUTS}` has empty places")));
