@@ -108,6 +108,10 @@ fn what_makes_no_sense_is_refused() {
         (&["--python", "python3"], "--against"),
         (&["--engine", "rten", "--against", "python"], ".venv/bin/python"),
         (&["--force"], "--output"),
+        (&["--rate", "fast"], "--rate"),
+        (&["--rate", "1kHz", "--workers", "2"], "--workers 1"),
+        (&["--rate", "1kHz", "--against", "emulator"], "without --against"),
+        (&["--engine", "rten", "--against", "emulator"], "fixed engine"),
     ] {
         let output = bench(&fixture, flags).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
@@ -141,4 +145,86 @@ fn an_interpreter_without_the_runtime_says_so_itself() {
     failure(bench(&fixture, &flags).arg(&python))
         .expect(1, &["python: ModuleNotFoundError: No module named"]);
     failure(bench(&fixture, &flags).arg("nowhere/python")).expect(1, &["nowhere/python: No such file"]);
+}
+
+#[test]
+fn on_a_clock_the_latency_that_a_replay_adds_is_found() {
+    let fixture = Fixture::new(EVENTS);
+    let flags = ["--engine", "rten", "--batch", "8", "--rate", "20kHz", "--wait", "spin,park", "-o", "out"];
+    success(&mut bench(&fixture, &flags));
+    let report = found(&fixture);
+    assert_eq!(report["rate_hz"], 20e3);
+    let entries = report["entries"].as_array().unwrap();
+    let ways: Vec<String> =
+        entries.iter().map(|entry| format!("{} {}", entry["way"].as_str().unwrap(), entry["wait"])).collect();
+    assert_eq!(ways[0], "call null");
+    assert!(ways[1].starts_with("replay \"spin") && ways[2].starts_with("replay \"park"), "{ways:?}");
+    for entry in entries {
+        // 20 kHz for 10 ms, the first at 0, three rounds.
+        assert_eq!(entry["latency_ns"]["count"], 3 * 201);
+        assert_eq!(entry["rounds_latency_ns"].as_array().unwrap().len(), 3);
+        assert!(entry["ratios"].as_array().unwrap().is_empty());
+        assert_eq!(entry["added_ns"]["p99_9"]["median"].is_f64(), entry["way"] == "replay");
+    }
+    let added = entries[2]["added_ns"]["p50"]["median"].as_f64().unwrap();
+    let of = |entry: &Value| entry["latency_ns"]["p50"].as_f64().unwrap();
+    assert!((of(&entries[2]) - of(&entries[0]) - added).abs() < of(&entries[2]), "{added}");
+    let table = std::fs::read_to_string(fixture.path("out/bench.txt")).unwrap();
+    assert!(table.contains("adds p99.9"), "{table}");
+}
+
+#[test]
+fn events_are_made_where_none_are_given() {
+    let fixture = Fixture::new(1);
+    let run = |flags: &[&str]| {
+        let mut command = trigsieve(&["bench", "--rounds", "1", "--time", "10ms", "--batch", "4096", "-o"]);
+        command.arg(fixture.path("out")).arg("--force").args(flags);
+        success(&mut command);
+        found(&fixture)
+    };
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    for model in ["l1_vae", "dm_2b_ae"] {
+        let report = run(&["--engine", "rten", "--model", &format!("{models}/{model}")]);
+        assert_eq!(report["events"], 250_000);
+    }
+    run(&["--engine", "fixed,rten", "--model", &format!("{models}/l1_vae")]);
+    run(&["--engine", "fixed", "--model", &format!("{models}/l1_vae")]);
+}
+
+/// Programs that pose as hls4ml's Python and as a C++ compiler, whose program answers nothing but zeros, and their folder.
+fn impostors(fixture: &Fixture) -> (PathBuf, PathBuf) {
+    let tools = fixture.path("tools");
+    std::fs::create_dir_all(tools.join("templates/vivado/ap_types")).unwrap();
+    std::fs::write(tools.join("templates/vivado/ap_types/ap_fixed.h"), "").unwrap();
+    let python = format!(
+        "if [ \"$1\" = -c ]; then echo {}; exit; fi\nmkdir -p \"$4/firmware\"; echo library > \"$4/library.txt\"",
+        tools.display()
+    );
+    let python = impostor(fixture, &python);
+    let compiler = "#!/bin/sh\n[ \"$1\" = -dumpfullversion ] && { echo 1; exit; }\n\
+        for last; do :; done\n\
+        printf '#!/bin/sh\\nexec 3<&0; cat <&3 >/dev/null &\\nexec cat /dev/zero\\n' > \"$last\"; chmod +x \"$last\"\n";
+    std::fs::write(tools.join("g++"), compiler).unwrap();
+    std::fs::set_permissions(tools.join("g++"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    (tools, python)
+}
+
+#[test]
+fn an_emulator_of_other_scores_is_not_timed() {
+    let mut fixture = Fixture::new(1);
+    fixture.events = fixture.path("integers.arrow");
+    fixture.model = fixture.path("toy");
+    write_integers(&fixture.events, EVENTS, "0.5 GeV");
+    write_fixed_bundle(&fixture.model, "toy", &fixed_program(None));
+    let (tools, python) = impostors(&fixture);
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let flags = ["--batch", "100", "-o", "out", "--against", "emulator"];
+    let mut command = bench(&fixture, &flags);
+    command.env("PATH", path).env("TRIGSIEVE_HLS_PYTHON", python);
+    failure(&mut command).expect(1, &["nothing was timed", "the emulator of toy", "events differently"]);
+    assert!(!fixture.path("out").exists());
+    let mut command = bench(&fixture, &flags);
+    command.env("TRIGSIEVE_HLS_PYTHON", "nowhere/python");
+    failure(&mut command)
+        .expect(1, &["the C++ emulator", "nowhere/python", "is not installed", "fpga-tools"]);
 }

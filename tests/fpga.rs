@@ -160,3 +160,21 @@ fn what_stands_against_an_export_is_named() {
         assert!(error.contains("`no-such-tool` is not installed") && error.contains(expected), "{error}");
     }
 }
+
+/// The emulator has the engine's scores of every event that it is timed on; the chain is faster by far.
+#[test]
+fn the_chain_is_measured_beside_the_emulator() {
+    let out = scratch("bench");
+    let output = out.display().to_string();
+    let flags = ["--engine", "fixed", "--batch", "4096", "--rounds", "3", "--time", "30ms", "-o", &output];
+    succeeds(&[&["bench", "--model", "models/l1_vae", "--against", "emulator"], &flags[..]].concat());
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("bench.json")).expect("a report")).expect("JSON");
+    assert!(report["emulators"][0][1].as_str().expect("text").starts_with("hls4ml's C++"), "{report}");
+    let entries = report["entries"].as_array().expect("entries");
+    let replay = entries.iter().find(|entry| entry["way"] == "replay").expect("a replay");
+    let ratios = replay["ratios"].as_array().expect("ratios");
+    let to =
+        |way| ratios.iter().find(|ratio| ratio["to"] == way).expect("a ratio")["ratio"]["median"].as_f64();
+    assert!(to("emulator") > Some(30.0) && to("call") < Some(10.0), "{ratios:?}");
+}

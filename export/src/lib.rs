@@ -6,6 +6,7 @@
 //! fixed-point engine; [`Report`] says what the firmware takes.
 
 mod cpp;
+mod emulator;
 mod error;
 mod events;
 mod hls4ml;
@@ -22,6 +23,7 @@ mod template;
 mod tools;
 mod verify;
 
+pub use emulator::{Emulated, Emulator};
 pub use error::ExportError;
 pub use events::{Events, stress_rows};
 pub use network::Network;

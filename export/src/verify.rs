@@ -114,12 +114,12 @@ pub fn verify(
     let signed = program.format(program.score_tensor()).signed;
     let mut parties = vec![("fixed", Outputs::of_engine(events, info.threshold, signed))];
     for way in ways {
+        let build = build.join(way.name());
         let workshop =
-            Workshop { folder: &folder, build: build.join(way.name()), tools, name: &info.name, note };
+            Workshop { folder: &folder, build, tools, name: &info.name, optimisation: "-O2", note };
         std::fs::create_dir_all(&workshop.build).map_err(ExportError::io(&workshop.build))?;
         let outputs = match way {
-            Way::Standalone => workshop.standalone(events, info.threshold),
-            Way::Hls4ml => workshop.hls4ml(events, info.threshold),
+            Way::Standalone | Way::Hls4ml => workshop.cpp(*way, events, info.threshold),
             Way::Rtl => workshop.rtl(events, info.threshold),
         };
         parties.push((way.name(), outputs?));
@@ -132,28 +132,43 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// Where one way is built.
-struct Workshop<'a> {
-    folder: &'a Path,
-    build: PathBuf,
-    tools: &'a Tools,
-    name: &'a str,
-    note: &'a mut dyn FnMut(&str),
+pub(crate) struct Workshop<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) build: PathBuf,
+    pub(crate) tools: &'a Tools,
+    pub(crate) name: &'a str,
+    /// Of the C++ that is compiled here; hls4ml chooses that of its network itself.
+    pub(crate) optimisation: &'static str,
+    pub(crate) note: &'a mut dyn FnMut(&str),
 }
 
 impl Workshop<'_> {
-    fn standalone(self, events: &Events, threshold: i64) -> Result<Outputs, ExportError> {
+    fn cpp(mut self, way: Way, events: &Events, threshold: i64) -> Result<Outputs, ExportError> {
+        let program = self.compile(way, "stream.cpp")?;
+        (self.note)(&format!("{}: running", way.name()));
+        let mut command = Command::new(&program);
+        Ok(self.stream(command.current_dir(&self.build).arg(threshold.to_string()), events)?)
+    }
+
+    /// Compiles the C++ of a way with the main function of the file `main`, which lies beside it.
+    pub(crate) fn compile(&mut self, way: Way, main: &str) -> Result<PathBuf, ExportError> {
+        match way {
+            Way::Hls4ml => self.compile_hls4ml(main),
+            Way::Standalone | Way::Rtl => self.compile_standalone(main),
+        }
+    }
+
+    fn compile_standalone(&mut self, main: &str) -> Result<PathBuf, ExportError> {
         (self.note)("standalone: compiling");
         let sources = self.folder.join("standalone");
         let program = self.build.join("stream");
         let mut compiler = self.compiler()?;
-        compiler.arg(sources.join(format!("{}.cpp", self.name))).arg(sources.join("stream.cpp"));
+        compiler.arg(sources.join(format!("{}.cpp", self.name))).arg(sources.join(main));
         self.tools.run(compiler.arg("-o").arg(&program))?;
-        (self.note)("standalone: running");
-        let mut command = Command::new(&program);
-        Ok(self.stream(command.arg(threshold.to_string()), events)?)
+        Ok(program)
     }
 
-    fn hls4ml(self, events: &Events, threshold: i64) -> Result<Outputs, ExportError> {
+    fn compile_hls4ml(&mut self, main: &str) -> Result<PathBuf, ExportError> {
         (self.note)("hls4ml: converting and compiling the network");
         let sources = self.folder.join("hls4ml");
         let script = sources.join("build.py");
@@ -168,12 +183,10 @@ impl Workshop<'_> {
         let program = self.build.join("stream");
         let mut compiler = self.compiler()?;
         compiler.arg("-I").arg(&self.build).arg("-I").arg(&firmware).arg("-I").arg(&sources);
-        compiler.arg(sources.join(format!("{}.cpp", self.name))).arg(sources.join("stream.cpp"));
+        compiler.arg(sources.join(format!("{}.cpp", self.name))).arg(sources.join(main));
         compiler.arg(firmware.join(library.trim())).arg(format!("-Wl,-rpath,{}", firmware.display()));
         self.tools.run(compiler.arg("-o").arg(&program))?;
-        (self.note)("hls4ml: running");
-        let mut command = Command::new(&program);
-        Ok(self.stream(command.current_dir(&self.build).arg(threshold.to_string()), events)?)
+        Ok(program)
     }
 
     fn rtl(self, events: &Events, threshold: i64) -> Result<Outputs, ExportError> {
@@ -208,7 +221,9 @@ impl Workshop<'_> {
         // The headers shift by amounts that the compiler warns of; they are the vendor's.
         // The headers assert that a bit is inside of the number which they then leave unused: where an assignment drops
         // more bits than the number has.
-        command.args(["-std=c++17", "-O2", "-DNDEBUG", "-w", "-isystem"]).arg(self.tools.ap_types()?);
+        command
+            .args(["-std=c++17", self.optimisation, "-DNDEBUG", "-w", "-isystem"])
+            .arg(self.tools.ap_types()?);
         Ok(command)
     }
 

@@ -39,6 +39,12 @@ pub enum BenchError {
         /// What happened, in its own words if it had some.
         reason: String,
     },
+    /// The emulator cannot be compiled, or ended.
+    #[error("the C++ emulator: {0}")]
+    Emulator(#[from] trigsieve_export::ExportError),
+    /// A thread cannot be bound to a core.
+    #[error("a thread cannot be pinned: {0}")]
+    Pin(#[source] std::io::Error),
 }
 
 impl From<PipelineError> for BenchError {

@@ -6,7 +6,8 @@ use hdrhistogram::Histogram;
 use super::BenchError;
 use crate::latency::{add, histogram};
 use crate::pipeline::{
-    BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, replay,
+    BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, WaitStrategy,
+    bind_to_core, replay,
 };
 use crate::score::{ScoreError, Scorer, ScorerFactory};
 use crate::source::{Clock, Cursor, EventSet};
@@ -21,12 +22,23 @@ pub struct Shape {
     pub workers: usize,
 }
 
+/// How events come to a replay, and how it waits for them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Rate of the clock, Hz; none: as fast as it goes.
+    pub rate_hz: Option<f64>,
+    /// How its stages wait; none: as suits the machine.
+    pub wait: Option<WaitStrategy>,
+    /// Whether its threads are bound to cores.
+    pub pin: bool,
+}
+
 /// What one round of one entry gave.
 #[derive(Clone, Debug)]
 pub struct Measurement {
     /// Events a second of all workers together.
     pub throughput_hz: f64,
-    /// Nanoseconds that an event's batch took, an entry an event.
+    /// Nanoseconds that an event's batch took, or on a clock from arrival to score; an entry an event.
     pub latencies: Histogram<u64>,
 }
 
@@ -101,9 +113,38 @@ impl<'a> Bare<'a> {
         Ok(Measurement { throughput_hz: events as f64 / begun.as_secs_f64(), latencies })
     }
 
+    fn run_paced(&mut self, clock: &Clock, time: Duration) -> Result<Measurement, ScoreError> {
+        for most in [self.scores.len() as u64, 1] {
+            self.call_of(most)?;
+        }
+        let mut latencies = histogram();
+        let (start, mut event) = (Instant::now(), 0);
+        let nanoseconds = |start: Instant| start.elapsed().as_nanos() as u64;
+        let events = clock.due(time.as_nanos() as u64);
+        while event < events {
+            let due = clock.due(nanoseconds(start)).min(events);
+            if due == event {
+                std::hint::spin_loop();
+                continue;
+            }
+            let scored = self.call_of((due - event).min(self.scores.len() as u64))?;
+            let done_ns = nanoseconds(start);
+            for arrived in event..event + scored {
+                latencies.saturating_record(done_ns.saturating_sub(clock.scheduled_ns(arrived)));
+            }
+            event += scored;
+        }
+        Ok(Measurement { throughput_hz: event as f64 / start.elapsed().as_secs_f64(), latencies })
+    }
+
     /// Scores the next batch; how many events that was.
     fn call(&mut self) -> Result<u64, ScoreError> {
-        let run = self.set.run_at(self.cursor, self.scores.len() as u64);
+        self.call_of(self.scores.len() as u64)
+    }
+
+    /// Scores the next events, `most` of them at most; how many that was.
+    fn call_of(&mut self, most: u64) -> Result<u64, ScoreError> {
+        let run = self.set.run_at(self.cursor, most);
         self.scorer.score(self.set.rows(run), &mut self.scores[..run.len as usize])?;
         std::hint::black_box(&mut self.scores);
         self.set.advance(&mut self.cursor, run);
@@ -111,7 +152,31 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// For `time`, replays the events over and over as fast as it goes: source, rings, decisions at `threshold`, histograms and
+/// For `time`, one thread, on the core that a replay's first worker is bound to if `pin`, calls a scorer on the events that have
+/// arrived on a clock, `batch` of them at most, and spins where there are none: what a trigger's latency is without a trigger.
+///
+/// # Errors
+/// When the scorer cannot be made, or fails, or the thread cannot be bound.
+pub fn paced_calls(
+    set: &EventSet,
+    factory: &ScorerFactory,
+    batch: usize,
+    (time, rate_hz, pin): (Duration, f64, bool),
+) -> Result<Measurement, BenchError> {
+    let mut bare = Bare::new(set, factory.scorer()?, Shape { batch, workers: 1 }, 0);
+    let clock = Clock::fixed(rate_hz);
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            if pin {
+                bind_to_core(1).map_err(BenchError::Pin)?;
+            }
+            Ok(bare.run_paced(&clock, time)?)
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// For `time`, replays the events over and over as fast as it goes or on a clock: source, rings, decisions at `threshold`, histograms and
 /// counters, into a sink that only counts what is accepted.
 ///
 /// # Errors
@@ -120,23 +185,27 @@ pub fn chain(
     set: &EventSet,
     factory: &ScorerFactory,
     shape: Shape,
-    time: Duration,
+    (time, pace): (Duration, Pace),
     threshold: f32,
 ) -> Result<Measurement, BenchError> {
     let plan = ReplayPlan {
-        clock: Clock::Unpaced,
+        clock: pace.rate_hz.map_or(Clock::Unpaced, Clock::fixed),
         overload: Overload::Block,
         span: Span::Time(time),
         batch: shape.batch,
-        pin: false,
+        pin: pace.pin,
         buffer: BUFFERED_EVENTS,
-        wait: None,
+        wait: pace.wait,
     };
     let path = ResolvedPath { name: "cut".to_owned(), model_index: 0, threshold, prescale: 1, bit: 0 };
     let scorers =
         (0..shape.workers).map(|_| Ok(vec![factory.scorer()?])).collect::<Result<Vec<_>, ScoreError>>()?;
     let decider = Decider::new(&[path], 1);
-    let outcome = replay(set, &plan, &decider, scorers, &mut Counting(0), &Stop::default(), &|_| {})?;
+    // On a thread of its own: the one that calls `replay` becomes the source, and stays bound to its core.
+    let outcome = std::thread::scope(|scope| {
+        let run = || replay(set, &plan, &decider, scorers, &mut Counting(0), &Stop::default(), &|_| {});
+        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     if let Some(error) = outcome.error {
         return Err(error.into());
     }

@@ -1,15 +1,17 @@
 //! `trigsieve bench`: how fast models run, bare, in the chain, and against Python.
 
+mod peers;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use trigsieve::bench::{BenchPlan, PythonPeer, Subject, bench};
-use trigsieve::event::{ElementType, Values};
-use trigsieve::model::{ModelBundle, Precision};
+use tempfile::TempDir;
+use trigsieve::bench::{BenchPlan, Peers, Subject, bench, generate_events};
+use trigsieve::event::{ElementType, Encoding, HardwareUnits};
+use trigsieve::model::ModelBundle;
 use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve::source::EventSet;
 
@@ -17,6 +19,7 @@ use super::Context;
 use super::engine::{EngineName, SimdArgs};
 use super::exit::usage;
 use super::output::print;
+use super::pace::{ClockRate, WaitArg, parse_rate};
 use super::progress::steps_bar;
 use report::Report;
 
@@ -24,23 +27,29 @@ use report::Report;
 const MAX_BATCH: usize = 65_536;
 /// Most events that are compared and run through: memory for scores, and for a copy in Python.
 const MAX_EVENTS: u64 = 4_000_000;
-/// Interpreter of `--against python`, if there is one.
-const VENV_PYTHON: &str = ".venv/bin/python";
+/// Events where no table is given: more of them than a cache holds.
+const GENERATED_EVENTS: u64 = 250_000;
+/// And their seed.
+const SEED: u64 = 1;
 
 /// Measure throughput and latency of models, engines, batches and workers in interleaved rounds.
 ///
-/// Scores are compared before anything is timed, and nothing is timed if they differ.
+/// Scores are compared before anything is timed, and nothing is timed if they differ. On a clock (--rate) a loop of bare calls
+/// spins for the events as a replay does, and what the replay adds to the quantiles of latency is given.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: what the chain costs around ONNX Runtime, and against Python's\n  \
     trigsieve bench --model models/l1_ae --events events.arrow --engine onnx --batch 1,1024 --workers 1,2 \
-    --against python -o out")]
+    --against python -o out\n  \
+    trigsieve bench --model models/l1_vae --engine fixed --batch 4096 --against emulator\n  \
+    trigsieve bench --model models/l1_ae --rate 100kHz --batch 1 --pin --wait spin,yield,park --time 1s")]
 pub struct BenchArgs {
     /// Model bundles, separated by commas.
     #[arg(long, required = true, value_delimiter = ',', value_name = "BUNDLE")]
     model: Vec<PathBuf>,
-    /// Event table that all models take.
-    #[arg(long, required = true, value_name = "EVENTS")]
-    events: PathBuf,
+    /// Event table that all models take [default: 250,000 generated events of random inputs, no physics; hardware integers in
+    /// the units of the CMS global trigger where nothing but programs runs].
+    #[arg(long, value_name = "EVENTS")]
+    events: Option<PathBuf>,
     /// Engines, each with a precision after a colon if it is not the first: onnx, rten:int8, fixed [default: all that run
     /// the bundles on these events].
     #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
@@ -60,10 +69,20 @@ pub struct BenchArgs {
     /// Largest difference of two engines' scores of a graph, relative to the score.
     #[arg(long, default_value_t = 1e-4, value_name = "SHARE", allow_negative_numbers = true)]
     tolerance: f64,
-    /// Also measure a loop over the ONNX Runtime of this peer.
-    #[arg(long, value_enum, value_name = "PEER")]
-    against: Option<Peer>,
-    /// Its interpreter [default: the one of `.venv` in the working folder].
+    /// Clock that events come on, with --workers 1: 100kHz, 1MHz; max for none.
+    #[arg(long, default_value = "max", value_parser = parse_rate, value_name = "RATE")]
+    rate: ClockRate,
+    /// How the stages of a replay wait; several are compared.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "auto")]
+    wait: Vec<WaitArg>,
+    /// Bind threads to cores: a replay's source to the first, its workers and a loop of bare calls on a clock from the second on.
+    #[arg(long)]
+    pin: bool,
+    /// Also measure these: a loop over the ONNX Runtime of a Python, and the g++ -O3 emulator of a program's firmware (hls4ml's
+    /// C++; its Python is that of TRIGSIEVE_HLS_PYTHON, .venv-hls4ml or the system).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER")]
+    against: Vec<Peer>,
+    /// Interpreter of --against python [default: the one of `.venv` in the working folder].
     #[arg(long, value_name = "FILE", requires = "against")]
     python: Option<PathBuf>,
     /// ONNX Runtime's library, instead of ORT_DYLIB_PATH or the one in `.venv`.
@@ -82,6 +101,7 @@ pub struct BenchArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Peer {
     Python,
+    Emulator,
 }
 
 /// What is measured, opened and checked.
@@ -89,19 +109,20 @@ struct Resolved {
     set: EventSet,
     subjects: Vec<Subject>,
     plan: BenchPlan,
-    peer: Option<PythonPeer>,
+    peers: Peers,
+    /// Where generated events and the emulators are.
+    _scratch: TempDir,
 }
 
 /// Runs the command.
 pub fn run(args: &BenchArgs, context: Context) -> anyhow::Result<()> {
     check_usage(args)?;
-    let mut resolved = resolve(args)?;
+    let mut resolved = resolve(args, context)?;
     let bar = steps_bar(context, resolved.measurements(), "bench");
-    let versions = resolved.peer.as_ref().map(|peer| peer.versions.clone());
-    let Resolved { set, subjects, plan, peer } = &mut resolved;
-    let entries = bench(set, subjects, plan, peer.as_mut(), &|| bar.inc(1))?;
+    let Resolved { set, subjects, plan, peers, .. } = &mut resolved;
+    let entries = bench(set, subjects, plan, peers, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    let report = Report::of(entries, &resolved, versions)?;
+    let report = Report::of(entries, &resolved)?;
     if let Some(folder) = &args.output {
         report.write(folder)?;
     }
@@ -121,6 +142,9 @@ fn check_usage(args: &BenchArgs) -> anyhow::Result<()> {
     if args.time.is_zero() {
         return Err(usage("--time 0 measures nothing"));
     }
+    if args.rate != ClockRate::Max && (args.workers != [1] || !args.against.is_empty()) {
+        return Err(usage("--rate is about latency: it goes with --workers 1 and without --against"));
+    }
     if !(args.tolerance >= 0.0 && args.tolerance.is_finite()) {
         return Err(usage(format!("--tolerance {} is negative or not finite", args.tolerance)));
     }
@@ -132,17 +156,22 @@ fn check_usage(args: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn resolve(args: &BenchArgs) -> anyhow::Result<Resolved> {
-    let set = EventSet::open(std::slice::from_ref(&args.events))?;
+fn resolve(args: &BenchArgs, context: Context) -> anyhow::Result<Resolved> {
+    let scratch = tempfile::tempdir().context("a temporary folder")?;
+    let bundles = args.model.iter().map(|folder| ModelBundle::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    let path = match &args.events {
+        Some(path) => path.clone(),
+        None => generated(args, &bundles, &scratch)?,
+    };
+    let set = EventSet::open(&[path.clone()])?;
     if set.is_empty() || set.len() > MAX_EVENTS {
-        let (events, path) = (set.len(), args.events.display());
+        let (events, path) = (set.len(), path.display());
         return Err(usage(format!("{path} has {events} events, not from 1 to {MAX_EVENTS}")));
     }
     let mut subjects = Vec::new();
-    for folder in &args.model {
-        let bundle = ModelBundle::open(folder)?;
-        for name in engines(args, &bundle, set.tables()[0].schema().element) {
-            let subject = Subject::load(&bundle, &spec(args, name))?;
+    for bundle in &bundles {
+        for name in engines(args, bundle, set.tables()[0].schema().element) {
+            let subject = Subject::load(bundle, &spec(args, name))?;
             subject.factory.check_events(&set.tables()[0])?;
             subjects.push(subject);
         }
@@ -154,9 +183,28 @@ fn resolve(args: &BenchArgs) -> anyhow::Result<Resolved> {
         rounds: usize::from(args.rounds),
         time: args.time,
         tolerance: args.tolerance,
+        rate_hz: match args.rate {
+            ClockRate::Max => None,
+            ClockRate::Hz(hz) => Some(hz),
+        },
+        waits: args.wait.iter().map(|wait| wait.strategy()).collect(),
+        pin: args.pin,
     };
-    let peer = args.against.map(|Peer::Python| start_python(args, &set, &subjects, &plan)).transpose()?;
-    Ok(Resolved { set, subjects, plan, peer })
+    let peers = peers::start(args, (&set, &subjects, &plan), scratch.path(), context)?;
+    Ok(Resolved { set, subjects, plan, peers, _scratch: scratch })
+}
+
+/// Events for the first bundle; the others have to take them.
+fn generated(args: &BenchArgs, bundles: &[ModelBundle], scratch: &TempDir) -> anyhow::Result<PathBuf> {
+    let path = scratch.path().join("generated.arrow");
+    let name = bundles.first().map_or("", |bundle| &bundle.card().encoding);
+    let encoding: Encoding = name.parse()?;
+    let is_program = |name: &EngineName| name.engine == Engine::Fixed;
+    let only_programs =
+        bundles.iter().all(|bundle| engines(args, bundle, ElementType::F32).iter().all(is_program));
+    let units = only_programs.then(|| HardwareUnits::cms(encoding));
+    generate_events(&path, encoding, units.as_ref(), GENERATED_EVENTS, SEED)?;
+    Ok(path)
 }
 
 /// The engines asked for, or all that run this bundle on inputs of this type.
@@ -197,42 +245,9 @@ fn check_names(subjects: &[Subject]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_python(
-    args: &BenchArgs,
-    set: &EventSet,
-    subjects: &[Subject],
-    plan: &BenchPlan,
-) -> anyhow::Result<PythonPeer> {
-    if subjects.iter().all(|subject| subject.precision == Precision::Fixed) || !plan.workers.contains(&1) {
-        return Err(usage("--against python needs a graph to run, and --workers 1 among the others"));
-    }
-    let mut values = Vec::new();
-    for batch in set.batches() {
-        match batch.rows().values() {
-            Values::F32(some) => values.extend_from_slice(some),
-            Values::I16(_) => {
-                return Err(usage("--against python takes f32 events, these are hardware integers"));
-            }
-        }
-    }
-    let interpreter = match &args.python {
-        Some(path) => path.clone(),
-        None => venv_python()?,
-    };
-    Ok(PythonPeer::start(&interpreter, &values, set.tables()[0].schema().k)?)
-}
-
-fn venv_python() -> anyhow::Result<PathBuf> {
-    let path = Path::new(VENV_PYTHON);
-    let found = path.exists().then(|| std::path::absolute(path));
-    let found =
-        found.ok_or_else(|| usage(format!("there is no {VENV_PYTHON} here: name one with --python")))?;
-    found.context(VENV_PYTHON)
-}
-
 impl Resolved {
     /// How often [`bench`] tells of its progress.
     fn measurements(&self) -> u64 {
-        trigsieve::bench::measurements(&self.subjects, &self.plan, self.peer.is_some())
+        trigsieve::bench::measurements(&self.subjects, &self.plan, &self.peers)
     }
 }

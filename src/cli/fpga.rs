@@ -45,7 +45,8 @@ impl ToolArgs {
     }
 }
 
-fn python() -> PathBuf {
+/// Python with hls4ml where none is named on the command line.
+pub fn python() -> PathBuf {
     let named = std::env::var_os(PYTHON_VARIABLE).map(PathBuf::from);
     // Not canonical: an environment is told by the place of the link.
     let made = || {

@@ -12,6 +12,7 @@ mod fpga;
 mod import_hls;
 mod inspect;
 mod output;
+mod pace;
 mod progress;
 mod replay;
 mod sample;

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use trigsieve::event::EventTable;
 use trigsieve::latency::{write_hgrm, write_hlog};
 use trigsieve::model::ModelBundle;
-use trigsieve::pipeline::{BUFFERED_EVENTS, Outcome, Overload, ReplayPlan, Span, Stop, WaitStrategy, replay};
+use trigsieve::pipeline::{BUFFERED_EVENTS, Outcome, Overload, ReplayPlan, Span, Stop, replay};
 use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 use trigsieve::sink::{
     DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
@@ -23,6 +23,7 @@ use super::Context;
 use super::engine::EngineArgs;
 use super::exit::usage;
 use super::output::print;
+use super::pace::{ClockRate, WaitArg, parse_rate};
 use super::progress::events_bar;
 use super::units::{RateHz, format_rate};
 
@@ -34,8 +35,6 @@ const MAX_RATE_HZ: f64 = 1e9;
 const ONE_WISH: Duration = Duration::from_secs(1);
 /// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
 const BATCH: usize = 1024;
-/// How long `--wait park` sleeps at a time.
-const PARK: Duration = Duration::from_micros(50);
 /// Largest `--batch`: more adds latency and memory, no throughput.
 const MAX_BATCH: usize = 65_536;
 
@@ -121,38 +120,6 @@ pub struct Selection {
 enum OverloadArg {
     Block,
     Drop,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WaitArg {
-    Auto,
-    Spin,
-    Yield,
-    Park,
-}
-
-impl WaitArg {
-    fn strategy(self) -> Option<WaitStrategy> {
-        match self {
-            Self::Auto => None,
-            Self::Spin => Some(WaitStrategy::Spin),
-            Self::Yield => Some(WaitStrategy::Yield),
-            Self::Park => Some(WaitStrategy::Park(PARK)),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ClockRate {
-    /// As fast as it goes.
-    Max,
-    /// Events a second.
-    Hz(f64),
-}
-
-/// A rate or `max`.
-pub fn parse_rate(text: &str) -> Result<ClockRate, String> {
-    if text == "max" { Ok(ClockRate::Max) } else { text.parse().map(|RateHz(hz)| ClockRate::Hz(hz)) }
 }
 
 /// Everything a run needs, opened and checked: nothing is written before this exists.

@@ -17,8 +17,9 @@ use trigsieve::source::{Clock, EventSet, FillingScheme};
 use super::Context;
 use super::exit::usage;
 use super::output::print;
+use super::pace::{ClockRate, parse_rate};
 use super::progress::events_bar;
-use super::replay::{BUNCH_CLOCK_HZ, ClockRate, parse_rate, stop_on_signals};
+use super::replay::{BUNCH_CLOCK_HZ, stop_on_signals};
 use super::text::facts;
 use super::units::format_rate;
 

@@ -3,7 +3,9 @@
 //! One direction; what travels is a descriptor of rows. Every buffer is allocated before the first event. Stages
 //! end by dropping their ring ends: the next one drains what is left and follows.
 
+mod affinity;
 mod block;
+
 mod counters;
 mod error;
 mod finite;
@@ -15,6 +17,7 @@ mod tests;
 mod wait;
 mod worker;
 
+pub use affinity::bind_to_core;
 pub use block::{Accepted, DecidedBlock};
 pub use counters::{Counters, DropCause, Unbalanced};
 pub use error::PipelineError;

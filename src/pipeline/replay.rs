@@ -12,7 +12,7 @@ use super::counters::Counters;
 use super::source::Source;
 pub use super::source::Span;
 use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};
-use super::{Overload, PipelineError, Sink, Stop, WaitStrategy};
+use super::{Overload, PipelineError, Sink, Stop, WaitStrategy, bind_to_core};
 use crate::latency::{StageLatencies, histogram};
 use crate::score::Scorer;
 use crate::source::{Clock, EventSet};
@@ -281,23 +281,13 @@ fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> PipelineError {
     PipelineError::Panic { stage: stage.to_owned(), message }
 }
 
-/// Binds the calling thread to the core of this number among those the process may use.
+/// [`bind_to_core`], if `wanted`; a failure stops the run.
 fn pin(wanted: bool, number: usize, stage: &str, stop: &Stop) {
     if !wanted {
         return;
     }
-    let bound = rustix::thread::sched_getaffinity(None).and_then(|allowed| {
-        let cores: Vec<usize> =
-            (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(cores[number % cores.len()]);
-        rustix::thread::sched_setaffinity(None, &set)
-    });
-    if let Err(error) = bound {
-        stop.fail(PipelineError::Thread {
-            stage: format!("{stage}: cannot be pinned"),
-            source: error.into(),
-        });
+    if let Err(source) = bind_to_core(number) {
+        stop.fail(PipelineError::Thread { stage: format!("{stage}: cannot be pinned"), source });
     }
 }
 

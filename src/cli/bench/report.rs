@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use trigsieve::bench::{EntryReport, PythonVersions, Way};
+use trigsieve::bench::{AddedLatency, EntryReport, MedianInterval, PythonVersions, Way};
 use trigsieve::durable::write_atomically;
 use trigsieve::plot::{ThroughputPoint, throughput};
 use trigsieve::sink::HostReport;
@@ -28,8 +28,16 @@ pub struct Report {
     engines: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     python: Option<PythonVersions>,
+    /// What the emulators are, by model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    emulators: Vec<(String, String)>,
     /// Events of the table.
     events: u64,
+    /// Clock; none: as fast as it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_hz: Option<f64>,
+    /// Whether threads were bound to cores.
+    pinned: bool,
     rounds: usize,
     seconds_a_measurement: f64,
     entries: Vec<EntryReport>,
@@ -37,11 +45,7 @@ pub struct Report {
 
 impl Report {
     /// The report of `entries`.
-    pub fn of(
-        entries: Vec<EntryReport>,
-        resolved: &Resolved,
-        python: Option<PythonVersions>,
-    ) -> anyhow::Result<Self> {
+    pub fn of(entries: Vec<EntryReport>, resolved: &Resolved) -> anyhow::Result<Self> {
         let mut engines = Vec::new();
         for subject in &resolved.subjects {
             let name = format!("{} ({})", subject.engine.name(), subject.precision);
@@ -49,13 +53,17 @@ impl Report {
                 engines.push((name, subject.factory.scorer()?.describe()));
             }
         }
+        let peers = resolved.peers.emulators.iter();
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             host: HostReport::here(),
             engines,
-            python,
+            python: resolved.peers.python.as_ref().map(|peer| peer.versions.clone()),
+            emulators: peers.map(|peer| (peer.model.clone(), peer.describe())).collect(),
+            rate_hz: resolved.plan.rate_hz,
+            pinned: resolved.plan.pin,
             events: resolved.set.len(),
             rounds: resolved.plan.rounds,
             seconds_a_measurement: resolved.plan.time.as_secs_f64(),
@@ -77,22 +85,7 @@ impl Report {
 
     /// The table, and under it the machine.
     pub fn table(&self) -> String {
-        let header = [
-            "model",
-            "engine",
-            "way",
-            "batch",
-            "workers",
-            "events/s",
-            "interval",
-            "p50",
-            "p99",
-            "p99.9",
-            "max",
-            "of call",
-            "of python",
-        ];
-        let table = numbers(&header, 3, self.entries.iter().map(row));
+        let table = if self.rate_hz.is_some() { self.latency_table() } else { self.throughput_table() };
         let host = &self.host;
         let mut lines = vec![table, String::new()];
         lines.push(format!("{}, {} cores, {}, {}", host.cpu, host.cores, host.system, self.date));
@@ -100,7 +93,38 @@ impl Report {
         if let Some(python) = &self.python {
             lines.push(format!("python: Python {}, onnxruntime {}", python.python, python.onnxruntime));
         }
+        lines.extend(self.emulators.iter().map(|(model, text)| format!("emulator of {model}: {text}")));
         lines.join("\n")
+    }
+
+    fn throughput_table(&self) -> String {
+        let mut header = vec![
+            "model", "engine", "way", "batch", "workers", "events/s", "interval", "p50", "p99", "p99.9",
+            "max",
+        ];
+        let is_there =
+            |way: &Way| self.entries.iter().any(|entry| entry.ratios.iter().any(|ratio| ratio.to == *way));
+        let peers: Vec<Way> = [Way::Call, Way::Python, Way::Emulator].into_iter().filter(is_there).collect();
+        let titles: Vec<String> = peers.iter().map(|way| format!("of {}", way.name())).collect();
+        header.extend(titles.iter().map(String::as_str));
+        numbers(&header, 3, self.entries.iter().map(|entry| row(entry, &peers)))
+    }
+
+    fn latency_table(&self) -> String {
+        let header = [
+            "model",
+            "engine",
+            "way",
+            "batch",
+            "p50",
+            "p99",
+            "p99.9",
+            "max",
+            "adds p50",
+            "adds p99",
+            "adds p99.9",
+        ];
+        numbers(&header, 3, self.entries.iter().map(latency_row))
     }
 
     /// A curve for each entry but for its batch, batches ascending.
@@ -128,25 +152,58 @@ impl Report {
 fn curve_name(entry: &EntryReport) -> String {
     let workers = if entry.workers == 1 { String::new() } else { format!(" x {}", entry.workers) };
     let EntryReport { model, engine, precision, .. } = entry;
-    format!("{model} {engine} {precision}, {}{workers}", entry.way.name())
+    format!("{model} {engine} {precision}, {}{workers}", way(entry))
 }
 
-fn row(entry: &EntryReport) -> Vec<String> {
-    let hz = &entry.throughput_hz;
+/// With how it waited, where that was chosen.
+fn way(entry: &EntryReport) -> String {
+    let wait = entry.wait.as_ref().map_or_else(String::new, |wait| format!(" {wait}"));
+    format!("{}{wait}", entry.way.name())
+}
+
+fn words(entry: &EntryReport) -> impl Iterator<Item = String> {
+    [entry.model.clone(), format!("{}:{}", entry.engine, entry.precision), way(entry)].into_iter()
+}
+
+fn times(entry: &EntryReport) -> impl Iterator<Item = String> {
     let latency = &entry.latency_ns;
-    let ratio_to = |way: Way| {
-        let found = entry.ratios.iter().find(|ratio| ratio.to == way).map(|ratio| ratio.ratio);
-        found.map_or_else(String::new, |r| format!("{:.3} ({:.3}-{:.3})", r.median, r.low, r.high))
+    [latency.p50, latency.p99, latency.p99_9, latency.max].map(|ns| microseconds(ns as f64)).into_iter()
+}
+
+fn row(entry: &EntryReport, peers: &[Way]) -> Vec<String> {
+    let hz = &entry.throughput_hz;
+    let ratio_to = |way: &Way| {
+        let found = entry.ratios.iter().find(|ratio| ratio.to == *way).map(|ratio| ratio.ratio);
+        found.map_or_else(String::new, ratio)
     };
-    let words =
-        [entry.model.clone(), format!("{}:{}", entry.engine, entry.precision), entry.way.name().into()];
     let counts = [entry.batch, entry.workers].map(|count| count.to_string());
     let rates = [format_rate(hz.median), format!("{:.3}-{:.3}", hz.low / hz.median, hz.high / hz.median)];
-    let times = [latency.p50, latency.p99, latency.p99_9, latency.max].map(microseconds);
-    let ratios = [ratio_to(Way::Call), ratio_to(Way::Python)];
-    words.into_iter().chain(counts).chain(rates).chain(times).chain(ratios).collect()
+    let ratios = peers.iter().map(ratio_to);
+    words(entry).chain(counts).chain(rates).chain(times(entry)).chain(ratios).collect()
 }
 
-fn microseconds(nanoseconds: u64) -> String {
-    format!("{:.1} us", nanoseconds as f64 / 1e3)
+fn ratio(ratio: MedianInterval) -> String {
+    let MedianInterval { median, low, high, .. } = ratio;
+    if median < 100.0 {
+        format!("{median:.3} ({low:.3}-{high:.3})")
+    } else {
+        format!("{median:.0} ({low:.0}-{high:.0})")
+    }
+}
+
+fn latency_row(entry: &EntryReport) -> Vec<String> {
+    let added = |of: fn(&AddedLatency) -> MedianInterval| {
+        let interval = |added: &AddedLatency| {
+            let MedianInterval { median, low, high, .. } = of(added);
+            format!("{:.2} us ({:.2} to {:.2})", median / 1e3, low / 1e3, high / 1e3)
+        };
+        entry.added_ns.as_ref().map_or_else(String::new, interval)
+    };
+    let batch = std::iter::once(entry.batch.to_string());
+    let added = [added(|latency| latency.p50), added(|latency| latency.p99), added(|latency| latency.p99_9)];
+    words(entry).chain(batch).chain(times(entry)).chain(added).collect()
+}
+
+fn microseconds(nanoseconds: f64) -> String {
+    format!("{:.2} us", nanoseconds / 1e3)
 }
