@@ -218,7 +218,7 @@ fn an_emulator_of_other_scores_is_not_timed() {
     write_fixed_bundle(&fixture.model, "toy", &fixed_program(None));
     let (tools, python) = impostors(&fixture);
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    let flags = ["--batch", "100", "-o", "out", "--against", "emulator"];
+    let flags = ["-q", "--batch", "100", "-o", "out", "--against", "emulator"];
     let mut command = bench(&fixture, &flags);
     command.env("PATH", path).env("TRIGSIEVE_HLS_PYTHON", python);
     failure(&mut command).expect(1, &["nothing was timed", "the emulator of toy", "events differently"]);

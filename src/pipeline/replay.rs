@@ -31,10 +31,8 @@ const WORKER_PAUSE: Duration = Duration::from_micros(50);
 /// Pause of the source at `max` when the queues are full, and of the sink when there is nothing to write: far below
 /// what the rings buffer, and rare enough to cost a worker on the same core nothing.
 const PAUSE: Duration = Duration::from_micros(500);
-/// Pause of the sink on a clock: it takes a core from a stage that spins for as long as it has blocks to look at, so it looks
-/// often and briefly. Single events at 100 kHz are then held up by some twenty blocks; by two thousand, a fifth of a
-/// millisecond's work, when it paused for as long as the blocks last.
-const PACED_SINK_PAUSE: Duration = Duration::from_micros(200);
+/// Shortest and longest pause of the sink on a clock; see [`sink_pause`].
+const PACED_SINK_PAUSE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 /// Pause of a worker on a clock where threads outnumber cores: about that of the source.
 const CROWDED_WORKER_PAUSE: Duration = Duration::from_micros(50);
 
@@ -129,7 +127,7 @@ pub fn replay(
         queues,
     };
 
-    let sink_pause = if plan.clock.is_paced() { PACED_SINK_PAUSE } else { PAUSE };
+    let sink_pause = sink_pause(&plan.clock, blocks);
     let ready = Barrier::new(workers.len() + 2);
     let start = StartTime::default();
     std::thread::scope(|scope| {
@@ -209,6 +207,18 @@ fn nothing(wait: WaitStrategy) -> Outcome {
         interrupted: false,
         error: None,
         wait,
+    }
+}
+
+/// On a clock the sink pauses for half the time in which a worker could fill its blocks, were each event one of its own:
+/// each time it wakes up it takes a core from a stage that spins, and no decision waits for it.
+fn sink_pause(clock: &Clock, blocks: usize) -> Duration {
+    let (shortest, longest) = PACED_SINK_PAUSE;
+    match clock.rate_hz() {
+        None => PAUSE,
+        Some(rate_hz) => {
+            Duration::from_secs_f64((blocks as f64 / rate_hz / 2.0).min(longest.as_secs_f64())).max(shortest)
+        }
     }
 }
 
