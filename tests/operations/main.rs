@@ -1,0 +1,8 @@
+//! A running service as operations see it: metrics, health, reload, the live page.
+
+mod browser;
+#[path = "../common/mod.rs"]
+mod common;
+mod http;
+mod live_page;
+mod running;
