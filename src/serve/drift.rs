@@ -220,7 +220,7 @@ mod tests {
         let odd = [100.0; 4];
         // Two hundred events outside of everything are evidence, four are not.
         assert!(!stream.second(&odd));
-        assert_eq!(stream.watch.report.drift.unwrap().distance, 1.0);
+        assert!(stream.watch.report.drift.unwrap().distance > 0.999);
         assert!((0..50).any(|_| stream.second(&odd)));
     }
 

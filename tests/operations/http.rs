@@ -36,7 +36,10 @@ fn metrics_are_the_counts_of_the_service() {
     running.send_bytes(
         b"This is no frame at all, whatever its length may be, and so it closes the connection.....",
     );
-    running.wait_until(|running| settled(running, 10) && running.service.control().watch().looks() >= 2);
+    running.wait_until(|running| {
+        let is_done = settled(running, 10) && running.service.monitor().connections_open() == 0;
+        is_done && running.service.control().watch().looks() >= 2
+    });
     let metrics = running.metrics();
     let expected = [
         ("trigsieve_ready", 1.0),
@@ -162,16 +165,21 @@ fn a_reload_needs_the_token_and_a_menu_that_works() {
 fn requests_are_bounded() {
     let limits = HttpLimits {
         connections: 3,
-        head_time: Duration::from_millis(700),
-        life_time: Duration::from_secs(3),
+        head_time: Duration::from_secs(2),
+        life_time: Duration::from_secs(4),
         last_time: Duration::from_millis(300),
         ..HttpLimits::default()
     };
     let running = Running::start(MENU, false, limits);
     let long = "x".repeat(20 << 10);
-    assert_eq!(running.ask("GET", "/healthz", &[("X-Long", &long)]).status, 431);
+    // The connection can be reset with the answer on its way.
+    let is_refused = |headers: &[(&str, &str)]| {
+        let answer = running.try_ask("GET", "/healthz", headers);
+        answer.is_none_or(|answer| answer.status == 431)
+    };
+    assert!(is_refused(&[("X-Long", &long)]));
     let many: Vec<(&str, &str)> = vec![("X-Many", "1"); 100];
-    assert_eq!(running.ask("GET", "/healthz", &many).status, 431);
+    assert!(is_refused(&many));
     // Who does not finish his request is closed, and holds a place no longer than that.
     let mut slow: Vec<_> = (0..3).map(|_| running.connect()).collect();
     std::thread::sleep(Duration::from_millis(100));
@@ -180,7 +188,7 @@ fn requests_are_bounded() {
     let mut nothing = Vec::new();
     // Closed, or reset as it was closed.
     let _ = one_too_many.read_to_end(&mut nothing);
-    assert!(nothing.is_empty() && start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(nothing.is_empty() && start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     for stream in &mut slow {
         let _ = stream.read_to_end(&mut Vec::new());
     }
@@ -201,5 +209,5 @@ fn requests_are_bounded() {
     }
     assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
     let answer = Answer::read(running.connect(), b"NONSENSE\r\n\r\n");
-    assert_eq!(answer.status, 400);
+    assert_eq!(answer.unwrap().status, 400);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trigsieve::model::sha256_hex;
+use trigsieve::model::{Precision, sha256_hex};
 use trigsieve::serve::HttpLimits;
 use trigsieve::statistics::{ScoreDistribution, Scores};
 use trigsieve::trigger::{Calibration, Menu};
@@ -52,7 +52,7 @@ fn menu() -> String {
         background_sha256: "b".to_owned(),
         model_sha256: sha256_hex(&sum_of_squares()),
         engine: "rten".to_owned(),
-        precision: "float".parse().unwrap(),
+        precision: Precision::Float,
         scores: ScoreDistribution::of(&Scores::new(&scores)),
     };
     let mut menu = Menu::of_calibration("tight", "squares", 300.0, calibration);

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use trigsieve::model::Precision;
 use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve::serve::{
     Decided, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet, ReceiveLimits,
@@ -56,6 +57,17 @@ pub const TOKEN: &str = "correct-horse-battery-staple";
 impl Running {
     /// With this menu.
     pub fn start(menu: &str, with_token: bool, limits: HttpLimits) -> Self {
+        Self::start_with(menu, with_token, limits, Operations::default(), |_| Box::new(Nowhere(0)))
+    }
+
+    /// With these operations, and the outlet of a folder.
+    pub fn start_with(
+        menu: &str,
+        with_token: bool,
+        limits: HttpLimits,
+        operations: Operations,
+        outlet: impl Fn(&Path) -> Box<dyn Outlet>,
+    ) -> Self {
         let fixture = Fixture::new(0);
         std::fs::write(fixture.path("menu.toml"), menu).unwrap();
         std::fs::write(fixture.path("token"), TOKEN).unwrap();
@@ -64,12 +76,12 @@ impl Running {
         let config = ServiceConfig {
             deployment: spec(fixture.model.clone(), fixture.path("menu.toml")),
             receivers: vec![Box::new(StreamReceiver::new(listener, ReceiveLimits::default()))],
-            outlets: vec![Box::new(Nowhere(0))],
+            outlets: vec![outlet(fixture.folder.path())],
             queue_frames: 64,
             queue_bytes: 64 << 20,
             batch: 256,
             window: Window::default(),
-            operations: Operations::default(),
+            operations,
         };
         let service = Service::start(config).unwrap();
         let SocketText(anywhere) = ":0".parse().unwrap();
@@ -112,6 +124,11 @@ impl Running {
 
     /// The answer to a request without a body.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.try_ask(method, path, headers).expect("an answer")
+    }
+
+    /// The same, if the connection lasts for so long.
+    pub fn try_ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!("{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{headers}\r\n");
         Answer::read(self.connect(), request.as_bytes())
@@ -159,7 +176,7 @@ impl Sender {
 fn spec(model: PathBuf, menu: PathBuf) -> DeploymentSpec {
     let scorer = ScorerSpec {
         engine: Engine::Rten,
-        precision: "float".parse().unwrap(),
+        precision: Precision::Float,
         device: Device::Cpu,
         onnxruntime: None,
         simd: None,
@@ -176,14 +193,15 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn read(mut stream: TcpStream, request: &[u8]) -> Self {
-        stream.write_all(request).unwrap();
+    /// Sends a request, and reads until the connection is closed.
+    pub fn read(mut stream: TcpStream, request: &[u8]) -> Option<Self> {
+        stream.write_all(request).ok()?;
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
+        stream.read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        Some(Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
     }
 }
 

@@ -124,12 +124,13 @@ fn json(status: StatusCode, content: &impl Serialize) -> Response<Body> {
 }
 
 fn answer(status: StatusCode, kind: &'static str, content: impl Into<Body>) -> Response<Body> {
-    (status, [(CONTENT_TYPE, kind)], content.into()).into_response()
+    let content: Body = content.into();
+    (status, [(CONTENT_TYPE, kind)], content).into_response()
 }
 
 /// What every answer carries, errors included.
 async fn with_policy(mut response: Response<Body>) -> Response<Body> {
-    const HEADERS: [(HeaderName, &str); 5] = [
+    let headers: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
@@ -137,7 +138,7 @@ async fn with_policy(mut response: Response<Body>) -> Response<Body> {
         // What is shown is what is now.
         (CACHE_CONTROL, "no-store"),
     ];
-    for (name, value) in HEADERS {
+    for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
