@@ -190,7 +190,7 @@ fn the_page_shows_the_numbers_of_the_metrics() {
     let sending = flow(&running, &stop);
     running.send_bytes(&[7; 100]);
     let mut browser = Browser::open(&format!("http://{}/", running.http.address()));
-    browser.wait_until("Number(document.body.dataset.look) > 2");
+    browser.wait_until("Number(document.body?.dataset.look) > 2");
 
     // While events flow: rates are those of the same second; counters lie between those of before and after.
     for _ in 0..3 {
@@ -246,11 +246,11 @@ fn a_page_without_contact_shows_no_figures() {
     let running = Running::start(&menu(), false, HttpLimits::default());
     running.send(1, &[&[20.0, 1.0]]);
     let mut browser = Browser::open(&format!("http://{}/", running.http.address()));
-    browser.wait_until("document.getElementById('in-total').innerText === '2'");
+    browser.wait_until("document.getElementById('in-total')?.innerText === '2'");
     let Running { http, service, .. } = running;
     drop(http);
     let start = Instant::now();
-    browser.wait_until("document.getElementById('state').innerText === 'NO CONTACT'");
+    browser.wait_until("document.getElementById('state')?.innerText === 'NO CONTACT'");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     let shown = browser.evaluate(SHOWN);
     assert!(shown["banner"].as_str().unwrap().starts_with("NO CONTACT WITH THE SERVICE FOR"), "{shown}");
@@ -271,7 +271,7 @@ fn drift_is_an_alarm_on_the_page() {
     let alarm = "trigsieve_score_drift_alarm{model=\"squares\"}";
     running.wait_until(|running| running.metrics().get(alarm) == Some(&1.0));
     let mut browser = Browser::open(&format!("http://{}/", running.http.address()));
-    browser.wait_until("document.getElementById('banner').innerText === 'SCORES HAVE DRIFTED: squares'");
+    browser.wait_until("document.getElementById('banner')?.innerText === 'SCORES HAVE DRIFTED: squares'");
     let words = browser.evaluate("document.querySelector('[data-scores] .drift').innerText");
     assert!(words.as_str().unwrap().starts_with("DRIFT ALARM"), "{words}");
 }

@@ -103,13 +103,13 @@ impl Running {
         Sender { stream: TcpStream::connect(self.source).unwrap(), run, sequence: 0 }
     }
 
-    /// Sends bytes, and waits for the receipt.
+    /// Sends bytes, and waits for the end of the connection: a receipt, or a reset where not all was read.
     pub fn send_bytes(&self, bytes: &[u8]) {
         let mut stream = TcpStream::connect(self.source).unwrap();
         stream.write_all(bytes).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut receipt = Vec::new();
-        stream.read_to_end(&mut receipt).unwrap();
+        // What the service took is in its counts.
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
     }
 
     /// Waits until `what` is so.
