@@ -19,8 +19,8 @@ use trigsieve::model::Precision;
 use trigsieve::score::{Engine, ScorerSpec};
 use trigsieve::send::FrameMaker;
 use trigsieve::serve::{
-    Address, DeploymentSpec, MenuSource, ReceiveLimits, Rolling, RollingFiles, Service, ServiceConfig,
-    Window, receiver_of,
+    Address, DeploymentSpec, MenuSource, Operations, ReceiveLimits, Rolling, RollingFiles, Service,
+    ServiceConfig, Window, receiver_of,
 };
 use trigsieve::source::{Cursor, EventSet};
 
@@ -194,6 +194,7 @@ fn served(kind: Kind, frames: &Frames, model: &Path, folder: &Path) -> Measured 
         queue_bytes: 512 << 20,
         batch: 4096,
         window: Window::default(),
+        operations: Operations::default(),
     })
     .expect("a service");
     let start = Instant::now();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trigsieve::evaluate::{Model, Sample};
 use trigsieve::score::Engine;
+use trigsieve::statistics::ScoreDistribution;
 use trigsieve::trigger::{Calibration, Menu, MenuPath, RateCut, calibrate};
 
 use super::Context;
@@ -100,6 +101,7 @@ fn menu(args: &CalibrateArgs, engine: Engine, (model, sample): (&Model, &Sample)
         model_sha256: model.model_sha256.clone(),
         engine: engine.name().to_owned(),
         precision: model.precision,
+        scores: ScoreDistribution::of(&sample.scores),
     };
     let name = args.path_name.as_deref().unwrap_or(&model.name);
     let mut menu = Menu::of_calibration(name, &model.name, found.cut.threshold, calibration);

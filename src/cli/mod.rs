@@ -24,7 +24,7 @@ mod verify_hls;
 
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -36,6 +36,16 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     verbosity: Verbosity,
+    /// How the log on standard error is written: for people, or a JSON object a line.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Args)]
@@ -77,7 +87,7 @@ pub struct Context {
 /// Parses the command line, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(&cli.verbosity, usual_level(&cli.command));
+    start_logging(&cli.verbosity, &cli.command, cli.log_format);
     let context = Context { quiet: cli.verbosity.quiet };
     exit::code_of(run(cli.command, context))
 }
@@ -107,13 +117,19 @@ fn usual_level(command: &Command) -> LevelFilter {
     }
 }
 
-fn start_logging(verbosity: &Verbosity, usual: LevelFilter) {
+fn start_logging(verbosity: &Verbosity, command: &Command, format: LogFormat) {
     let level = match (verbosity.quiet, verbosity.verbose) {
         (true, _) => LevelFilter::ERROR,
-        (false, 0) => usual,
+        (false, 0) => usual_level(command),
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match (format, command) {
+        (LogFormat::Json, _) => log.json().flatten_event(true).init(),
+        // It runs for weeks: when something happened is what one asks first.
+        (LogFormat::Text, Command::Serve(_)) => log.init(),
+        (LogFormat::Text, _) => log.without_time().init(),
+    }
 }

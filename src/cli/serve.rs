@@ -1,6 +1,7 @@
 //! `trigsieve serve`: live streams through the trigger.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -10,8 +11,9 @@ use signal_hook::iterator::Signals;
 use trigsieve::durable::write_atomically;
 use trigsieve::event::EventTable;
 use trigsieve::serve::{
-    Address, DeploymentSpec, MenuSource, Outlet, ReceiveLimits, Rolling, RollingFiles, Service,
-    ServiceConfig, ServiceEnd, Snapshot, Window, receiver_of, unique_name,
+    Address, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet, ReceiveLimits,
+    Rolling, RollingFiles, Service, ServiceConfig, ServiceEnd, Snapshot, SocketText, Token, Window,
+    receiver_of, unique_name,
 };
 
 use super::Context;
@@ -73,6 +75,8 @@ pub struct ServeArgs {
     queue_size: u64,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    operations: OperationArgs,
     /// End when this many senders have said that they are done.
     #[arg(long, value_name = "SENDERS")]
     until_end: Option<u64>,
@@ -104,13 +108,51 @@ struct LimitArgs {
     idle_time: Duration,
 }
 
+/// What operations see, and may do.
+#[derive(Args, Debug)]
+struct OperationArgs {
+    /// Live page, metrics and health by HTTP at HOST:PORT; without a host at 127.0.0.1.
+    #[arg(long, value_name = "HOST:PORT")]
+    http: Option<SocketText>,
+    /// File with a token: whoever sends it as a bearer token may POST /reload, which reads models and menu again.
+    #[arg(long, requires = "http", value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
+    /// Raise an alarm when the scores of the last minute are surely this far from those of the calibration: Kolmogorov distance,
+    /// 0 to 1.
+    #[arg(long, default_value_t = trigsieve::serve::DRIFT_ALARM, value_name = "DISTANCE", value_parser = distance)]
+    drift_alarm: f64,
+    /// Raise the prescale of a path above its `rate_budget_hz` of the menu, and take it back when the rate is.
+    #[arg(long)]
+    auto_prescale: bool,
+}
+
+impl OperationArgs {
+    fn operations(&self) -> Operations {
+        Operations { drift_alarm: self.drift_alarm, auto_prescale: self.auto_prescale }
+    }
+}
+
+fn distance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(distance) if (0.0..=1.0).contains(&distance) => Ok(distance),
+        _ => Err("a distance is from 0 to 1".to_owned()),
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &ServeArgs, context: Context) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signal handler")?;
     let started = unique_name("serve", SystemTime::now());
+    // What may be wrong with them is found before the models are loaded.
+    let door = args.operations.http.map(|SocketText(address)| HttpDoor::open(address)).transpose()?;
+    let token = args.operations.http_token_file.as_deref().map(Token::load).transpose()?;
     let service = Service::start(config(args)?)?;
+    let page =
+        door.map(|door| HttpServer::start(door, Arc::clone(service.control()), token, HttpLimits::default()));
+    let page = page.transpose().context("HTTP server")?;
     wait_for_the_end(args, &service, &mut signals);
     let end = service.drain(args.drain_time);
+    drop(page);
     let report = report_of(&end);
     for folder in args.sink.iter().filter_map(folder_of) {
         let path = folder.join(format!("{started}.json"));
@@ -130,12 +172,8 @@ fn wait_for_the_end(args: &ServeArgs, service: &Service, signals: &mut Signals) 
                 tracing::info!("signal {signal}: no more is received");
                 return;
             }
-            match service.reload() {
-                Ok(deployment) => {
-                    tracing::info!("deployment {}: {:?}", deployment.generation, deployment.models)
-                }
-                Err(error) => tracing::error!("models and menu stay as they were: {error}"),
-            }
+            // Either outcome is in the log.
+            let _ = service.reload();
         }
         let ended = service.intake().senders_ended();
         if service.is_done() || args.until_end.is_some_and(|senders| ended >= senders) {
@@ -160,8 +198,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
     let receivers = args.source.iter().map(|source| receiver_of(source, limits)).collect::<Result<_, _>>()?;
     let window = Window { frames: args.limits.reorder_frames as usize, time: args.limits.reorder_time };
     let (queue_frames, batch) = (args.queue as usize, args.batch as usize);
-    let queue_bytes = args.queue_size << 20;
-    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, queue_bytes, batch, window })
+    let (queue_bytes, operations) = (args.queue_size << 20, args.operations.operations());
+    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, queue_bytes, batch, window, operations })
 }
 
 fn deployment(args: &ServeArgs) -> anyhow::Result<DeploymentSpec> {

@@ -29,6 +29,18 @@ pub struct NoAddress {
     reason: String,
 }
 
+/// HOST:PORT as typed; without a host the loopback address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketText(pub SocketAddr);
+
+impl FromStr for SocketText {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        socket(text).map(Self).map_err(|reason| NoAddress { text: text.to_owned(), reason })
+    }
+}
+
 impl FromStr for Address {
     type Err = NoAddress;
 

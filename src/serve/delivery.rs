@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::budget::{Budgets, Change};
 use super::intake::{Arrived, Intake, Receipt};
-use super::{Monitor, ServeError};
+use super::{Deployment, Monitor, ServeError};
 use crate::trigger::Prescaler;
 
 /// How long outlets are left alone when nothing comes.
@@ -33,6 +34,8 @@ pub struct Decided {
     pub scores: Vec<f32>,
     /// Events with a non-finite input or score; they are among the accepted.
     pub invalid: u64,
+    /// The prescales by path that made it so: the menu's, or more.
+    pub prescales: Arc<[u32]>,
 }
 
 impl Decided {
@@ -74,16 +77,26 @@ pub(super) struct Delivery {
     monitor: Arc<Monitor>,
     early: BTreeMap<u64, Decided>,
     next: u64,
-    prescaler: Option<(u64, Prescaler)>,
+    auto_prescale: bool,
+    prescaling: Option<Prescaling>,
     unsettled: VecDeque<(u64, Option<Box<dyn Receipt>>)>,
     settled: u64,
 }
 
 impl Delivery {
-    pub(super) fn new(outlets: Vec<Box<dyn Outlet>>, intake: Arc<Intake>) -> Self {
+    pub(super) fn new(outlets: Vec<Box<dyn Outlet>>, intake: Arc<Intake>, auto_prescale: bool) -> Self {
         let monitor = Arc::clone(intake.monitor());
-        let (early, unsettled) = (BTreeMap::new(), VecDeque::new());
-        Self { outlets, intake, monitor, early, next: 0, prescaler: None, unsettled, settled: 0 }
+        Self {
+            outlets,
+            intake,
+            monitor,
+            early: BTreeMap::new(),
+            next: 0,
+            auto_prescale,
+            prescaling: None,
+            unsettled: VecDeque::new(),
+            settled: 0,
+        }
     }
 
     /// Delivers until the workers are gone, then makes everything durable.
@@ -122,7 +135,7 @@ impl Delivery {
     fn deliver(&mut self, mut block: Decided) -> Result<(), ServeError> {
         self.prescale(&mut block);
         self.outlets.iter_mut().try_for_each(|outlet| outlet.take(&block))?;
-        let counters = self.prescaler.as_ref().map_or(&[][..], |(_, prescaler)| prescaler.counters());
+        let counters = self.prescaling.as_ref().map_or(&[][..], |in_force| in_force.prescaler.counters());
         let (events, accepted) = (block.events(), block.accepted.len() as u64);
         self.monitor.delivered(events, accepted, &block.arrived.deployment, counters);
         let Arrived { frame, receipt, .. } = block.arrived;
@@ -133,10 +146,16 @@ impl Delivery {
 
     fn prescale(&mut self, block: &mut Decided) {
         let deployment = &block.arrived.deployment;
-        if self.prescaler.as_ref().is_none_or(|(generation, _)| *generation != deployment.generation) {
-            self.prescaler = Some((deployment.generation, Prescaler::new(&deployment.paths)));
-        }
-        let Some((_, prescaler)) = &mut self.prescaler else { return };
+        let in_force = match self.prescaling.take() {
+            Some(in_force) if in_force.generation == deployment.generation => in_force,
+            _ => Prescaling::new(deployment, self.auto_prescale),
+        };
+        let Prescaling { prescaler, prescales, .. } = {
+            let in_force = self.prescaling.insert(in_force);
+            in_force.keep_budgets(&block.arrived);
+            in_force
+        };
+        block.prescales = Arc::clone(prescales);
         let models = deployment.models.len();
         let mut kept = 0;
         for from in 0..block.accepted.len() {
@@ -163,6 +182,50 @@ impl Delivery {
             if let Some(receipt) = receipt {
                 receipt.settle();
             }
+        }
+    }
+}
+
+/// The prescales of a deployment as they are now.
+struct Prescaling {
+    generation: u64,
+    prescaler: Prescaler,
+    budgets: Option<Budgets>,
+    prescales: Arc<[u32]>,
+}
+
+impl Prescaling {
+    fn new(deployment: &Deployment, auto_prescale: bool) -> Self {
+        let paths = deployment.menu.paths.iter().map(|path| (path.rate_budget_hz, path.prescale));
+        Self {
+            generation: deployment.generation,
+            prescaler: Prescaler::new(&deployment.paths),
+            budgets: auto_prescale.then(|| Budgets::new(paths)),
+            prescales: Arc::clone(&deployment.prescales),
+        }
+    }
+
+    /// Changes the prescales that have to be from this frame on.
+    fn keep_budgets(&mut self, frame: &Arrived) {
+        let Some(budgets) = &mut self.budgets else { return };
+        let changes = budgets.frame(frame.received, &mut self.prescaler);
+        if changes.is_empty() {
+            return;
+        }
+        self.prescales = self.prescaler.counters().iter().map(|path| path.prescale).collect();
+        let header = frame.frame.header();
+        let (run, source, event_id) = (header.run, header.source, frame.frame.event_id(0));
+        for Change { path, prescale, passed_hz } in changes {
+            let path = &*frame.deployment.paths[path].name;
+            tracing::warn!(
+                path,
+                prescale,
+                passed_hz,
+                run,
+                source,
+                event_id,
+                "path {path}: prescale {prescale} from here on, for its rate budget"
+            );
         }
     }
 }

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ServeError;
 use crate::event::{ElementType, Encoding, EventSchema, Rows, Values};
 use crate::model::ModelBundle;
 use crate::score::{ScoreError, Scorer, ScorerFactory, ScorerSpec};
+use crate::statistics::ScoreDistribution;
 use crate::trigger::{Decider, Menu, ResolvedPath};
 use trigsieve_frame::{Element, Header, encoding_checksum};
 
@@ -57,6 +58,8 @@ pub struct Deployment {
     pub models: Vec<ModelId>,
     /// The trigger paths, in the order of their bits.
     pub paths: Vec<ResolvedPath>,
+    /// Their prescales.
+    pub prescales: Arc<[u32]>,
     /// The menu that the paths were made of.
     pub menu: Menu,
     /// Name of the feature encoding.
@@ -65,6 +68,8 @@ pub struct Deployment {
     pub k: usize,
     /// Engine, version and device.
     pub engine: String,
+    /// By model, how the scores of background were distributed when a path was calibrated; none where the menu does not say.
+    pub references: Vec<Option<ScoreDistribution>>,
     layout: Option<EventSchema>,
     decider: Decider,
     takes: Vec<ElementType>,
@@ -107,9 +112,26 @@ impl Deployment {
             .zip(&factories)
             .map(|(name, factory)| ModelId { name, sha256: factory.sha256().to_owned() })
             .collect::<Vec<_>>();
+        let precision = spec.scorer.precision;
+        let references =
+            bundles.iter().map(|bundle| menu.reference(bundle.card(), precision).cloned()).collect();
         let decider = Decider::new(&paths, models.len());
         let (layout, ready) = (spec.layout.clone(), Mutex::new(ready));
-        Ok(Self { generation, models, paths, menu, encoding, k, engine, layout, decider, takes, ready })
+        Ok(Self {
+            generation,
+            models,
+            prescales: paths.iter().map(|path| path.prescale).collect(),
+            paths,
+            menu,
+            encoding,
+            k,
+            engine,
+            references,
+            layout,
+            decider,
+            takes,
+            ready,
+        })
     }
 
     /// Whether these models take such a frame.
@@ -153,6 +175,18 @@ impl Deployment {
     #[must_use]
     pub fn decider(&self) -> &Decider {
         &self.decider
+    }
+
+    /// Says in the log what is in force now.
+    pub(super) fn log(&self) {
+        let (generation, engine) = (self.generation, &*self.engine);
+        for ModelId { name, sha256 } in &self.models {
+            tracing::info!(generation, model = name, sha256, engine, "in force: model {name}, {sha256}");
+        }
+        for path in &self.paths {
+            let (name, threshold, prescale) = (&*path.name, path.threshold, path.prescale);
+            tracing::info!(generation, path = name, threshold, prescale, "in force: path {name}");
+        }
     }
 
     /// A set of scorers, one a model; none when all have been taken.

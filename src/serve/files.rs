@@ -22,6 +22,9 @@ const KEY_PATHS: &str = "trigsieve.paths";
 /// Footer key of the frames that the events came in: JSON, a list of [run, source, first event id].
 const KEY_FRAMES: &str = "trigsieve.frames";
 
+/// Footer key of the prescales: JSON, a list of [row, prescales in the order of the paths]: these hold from that row on.
+const KEY_PRESCALES: &str = "trigsieve.prescales";
+
 /// Events that are written at once.
 const FLUSH_EVENTS: usize = 16_384;
 
@@ -61,6 +64,7 @@ struct OpenFile {
     since: Instant,
     bytes: u64,
     frames: Vec<(u32, u32, u64)>,
+    prescales: Vec<(u64, Arc<[u32]>)>,
     columns: Columns,
 }
 
@@ -166,6 +170,7 @@ impl OpenFile {
             since: Instant::now(),
             bytes: 0,
             frames: Vec::new(),
+            prescales: Vec::new(),
             columns: Columns::default(),
         })
     }
@@ -176,6 +181,10 @@ impl OpenFile {
         self.frames.push((header.run, header.source, frame.event_id(0)));
         let row_bytes = header.element.bytes() * u64::from(header.k) + 32;
         self.bytes += row_bytes * block.accepted.len() as u64;
+        if self.prescales.last().is_none_or(|(_, in_force)| *in_force != block.prescales) {
+            let row = self.writer.rows() + self.columns.event_ids.len() as u64;
+            self.prescales.push((row, Arc::clone(&block.prescales)));
+        }
         self.columns.add(block);
         if self.columns.event_ids.len() >= FLUSH_EVENTS { self.flush() } else { Ok(()) }
     }
@@ -206,6 +215,8 @@ impl OpenFile {
         self.flush()?;
         let frames = serde_json::to_string(&self.frames).unwrap_or_default();
         self.writer.write_metadata(KEY_FRAMES, &frames);
+        let prescales: Vec<_> = self.prescales.iter().map(|(row, by_path)| (row, &by_path[..])).collect();
+        self.writer.write_metadata(KEY_PRESCALES, &serde_json::to_string(&prescales).unwrap_or_default());
         let (path, events) = (self.writer.path().to_owned(), self.writer.rows());
         self.writer.finish()?;
         tracing::debug!("{}: {events} events", path.display());

@@ -7,28 +7,44 @@
 //! operations look at.
 
 mod address;
+mod budget;
+mod control;
 mod delivery;
 mod deployment;
+mod drift;
 mod error;
 mod files;
+mod history;
+mod http;
 mod intake;
 mod monitor;
 mod receive;
+mod scores;
 mod service;
 mod tracker;
+mod trouble;
+mod watch;
+mod window;
 mod worker;
 
-pub use address::{Address, NoAddress};
+pub use address::{Address, NoAddress, SocketText};
+pub use control::{Control, State};
 pub use delivery::{Accepted, Decided, Outlet};
 pub use deployment::{Deployment, DeploymentSpec, MenuSource, ModelId, checksum_of};
+pub use drift::{DRIFT_ALARM, DRIFT_WINDOW, Drift, ScoreReport};
 pub use error::ServeError;
 pub use files::{Rolling, RollingFiles, unique_name};
+pub use history::{History, PathHistory};
+pub use http::{HttpDoor, HttpLimits, HttpServer, Token};
 pub use intake::{Arrived, Intake, NotTaken, Receipt};
 pub use monitor::{DropCause, Dropped, LatencySnapshot, Monitor, PathSnapshot, Snapshot};
 pub use receive::{
     RECEIPT_BYTES, ReceiveLimits, Receiver, StdinReceiver, StopReceiving, StreamListener, StreamReceiver,
     UdpReceiver, receiver_of,
 };
-pub use service::{Service, ServiceConfig, ServiceEnd};
+pub use service::{Operations, Service, ServiceConfig, ServiceEnd};
 pub use tracker::Window;
 pub use trigsieve_frame::{Frame, FrameBuffer, HEADER_BYTES, Limits};
+pub use trouble::Trouble;
+pub use watch::Watch;
+pub use window::{DeadTime, PathRate, Recent, WINDOW};

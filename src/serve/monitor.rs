@@ -5,6 +5,8 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::scores::ScoreCounts;
+use super::trouble::{Trouble, Troubles};
 use super::{Deployment, ModelId};
 use crate::latency::{Percentiles, add, histogram};
 use crate::trigger::PathCounter;
@@ -41,6 +43,17 @@ impl Dropped {
     pub fn total(&self) -> u64 {
         self.queue_full + self.duplicate + self.refused + self.failed
     }
+
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            queue_full: self.queue_full.saturating_sub(earlier.queue_full),
+            duplicate: self.duplicate.saturating_sub(earlier.duplicate),
+            refused: self.refused.saturating_sub(earlier.refused),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
+    }
 }
 
 /// Where everybody counts. Counters only grow (but for `frames_lost`, which a late frame takes back).
@@ -50,7 +63,10 @@ pub struct Monitor {
     counts: Counts,
     /// One a worker, so that nobody waits for another.
     workers: Vec<Mutex<WorkerView>>,
+    /// One a worker, which alone writes to what is in it; the lock is for putting another in its place.
+    scores: Vec<Mutex<Option<Arc<ScoreCounts>>>>,
     delivered: Mutex<DeliveredView>,
+    troubles: Troubles,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +124,10 @@ pub struct PathSnapshot {
     pub threshold: f32,
     /// Keeps one in this many.
     pub prescale: u32,
+    /// What the menu says about that.
+    pub menu_prescale: u32,
+    /// Accepted events a second that it may have, where the menu says so.
+    pub rate_budget_hz: Option<f64>,
     /// Events that passed the threshold.
     pub passed: u64,
     /// Of those, kept by the prescale.
@@ -168,7 +188,9 @@ impl Monitor {
             started: Instant::now(),
             counts: Counts::default(),
             workers: (0..workers).map(|_| Mutex::new(view())).collect(),
+            scores: (0..workers).map(|_| Mutex::default()).collect(),
             delivered: Mutex::default(),
+            troubles: Troubles::default(),
         }
     }
 
@@ -192,6 +214,16 @@ impl Monitor {
     pub(super) fn duplicate(&self, events: u64) {
         self.arrived(events);
         self.drop_events(DropCause::Duplicate, events);
+    }
+
+    /// Something went wrong outside of the service: logged once a second and kind, with a count. `words` are asked for only
+    /// for the first of a second.
+    pub fn trouble(&self, kind: Trouble, words: impl FnOnce() -> String) {
+        self.troubles.note(kind, words);
+    }
+
+    pub(super) fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 
     /// A message was no frame.
@@ -244,6 +276,24 @@ impl Monitor {
         view.invalid += invalid;
         view.decision_ns.saturating_record_n(decision_ns, events);
         view.service_ns.saturating_record(service_ns);
+    }
+
+    /// Where a worker counts the scores of another deployment from now on.
+    pub(super) fn count_scores(&self, worker: usize, deployment: &Deployment) -> Arc<ScoreCounts> {
+        let counts = Arc::new(ScoreCounts::new(deployment.generation, deployment.models.len()));
+        *lock(&self.scores[worker]) = Some(Arc::clone(&counts));
+        counts
+    }
+
+    /// The scores that the workers have counted of the deployment of `generation`.
+    pub(super) fn scores(&self, generation: u64) -> Vec<Arc<ScoreCounts>> {
+        let all = self.scores.iter().filter_map(|of_worker| lock(of_worker).clone());
+        all.filter(|counts| counts.generation() == generation).collect()
+    }
+
+    /// The deployment of the latest block.
+    pub(super) fn latest_deployment(&self) -> Option<Arc<Deployment>> {
+        lock(&self.delivered).deployment.clone()
     }
 
     /// A block has reached the outlets.
@@ -354,6 +404,8 @@ fn path_snapshots(deployment: &Deployment, counters: &[PathCounter]) -> Vec<Path
         model: deployment.models[path.model_index].name.clone(),
         threshold: path.threshold,
         prescale: counter.prescale,
+        menu_prescale: path.prescale,
+        rate_budget_hz: deployment.menu.paths[path.bit as usize].rate_budget_hz,
         passed: counter.passed,
         accepted: counter.accepted,
     };

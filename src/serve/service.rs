@@ -1,14 +1,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::control::{Control, Shared, State};
 use super::delivery::Delivery;
 use super::receive::{Receiver, StopReceiving};
 use super::tracker::{Tracker, Window};
 use super::worker::Worker;
-use super::{Deployment, DeploymentSpec, DropCause, Intake, Monitor, Outlet, ServeError, Snapshot};
+use super::{
+    DRIFT_ALARM, Deployment, DeploymentSpec, DropCause, Intake, Monitor, Outlet, ServeError, Snapshot, Watch,
+};
 
 /// How often a service that drains is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -29,26 +32,33 @@ pub struct ServiceConfig {
     pub batch: usize,
     /// How long datagrams wait for those that they overtook.
     pub window: Window,
+    /// What it watches and does by itself.
+    pub operations: Operations,
+}
+
+/// What a service watches and does by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Operations {
+    /// Kolmogorov distance of the scores from the calibration's at which an alarm is raised; see [`super::Drift`].
+    pub drift_alarm: f64,
+    /// Raise the prescale of a path that is above its rate budget.
+    pub auto_prescale: bool,
+}
+
+impl Default for Operations {
+    /// Alarms at [`DRIFT_ALARM`], prescales as the menu says.
+    fn default() -> Self {
+        Self { drift_alarm: DRIFT_ALARM, auto_prescale: false }
+    }
 }
 
 /// A running service.
 pub struct Service {
-    intake: Arc<Intake>,
-    spec: DeploymentSpec,
-    reloading: Mutex<u64>,
-    shared: Arc<Shared>,
-    stop: StopReceiving,
+    control: Arc<Control>,
     receivers: Vec<JoinHandle<()>>,
     rest: Option<JoinHandle<()>>,
-}
-
-/// What the threads tell the service.
-#[derive(Default)]
-struct Shared {
-    receiving: AtomicUsize,
-    has_failed: AtomicBool,
-    is_over: AtomicBool,
-    first_error: Mutex<Option<ServeError>>,
+    /// The watch ends when the first is gone.
+    watch: Option<(crossbeam_channel::Sender<()>, JoinHandle<()>)>,
 }
 
 /// How a service ended.
@@ -62,14 +72,6 @@ pub struct ServiceEnd {
     pub is_drained: bool,
 }
 
-impl Shared {
-    fn fail(&self, error: ServeError) {
-        tracing::error!("{error}");
-        self.first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.has_failed.store(true, Ordering::SeqCst);
-    }
-}
-
 impl Service {
     /// Loads the models, starts the threads. Receivers are listening already, so that nothing is lost while models load.
     ///
@@ -77,6 +79,7 @@ impl Service {
     /// [`ServeError`] for models or a menu that cannot be used.
     pub fn start(config: ServiceConfig) -> Result<Self, ServeError> {
         let deployment = Arc::new(Deployment::load(&config.deployment, 1)?);
+        deployment.log();
         let workers = config.deployment.workers;
         let monitor = Arc::new(Monitor::new(workers));
         let (frames_in, frames_out) = crossbeam_channel::bounded(config.queue_frames.max(1));
@@ -94,7 +97,8 @@ impl Service {
             })
             .collect::<Result<_, _>>()?;
         drop(decided_in);
-        let mut delivery = Delivery::new(config.outlets, Arc::clone(&intake));
+        let mut delivery =
+            Delivery::new(config.outlets, Arc::clone(&intake), config.operations.auto_prescale);
         let (told, monitor_of_rest, door) = (Arc::clone(&shared), Arc::clone(&monitor), Arc::clone(&intake));
         let rest = spawn("delivery", move || {
             let delivered = guarded("delivery", || delivery.run(&decided_out));
@@ -122,74 +126,78 @@ impl Service {
                 spawn("receiver", move || run_receiver(receiver, &intake, &stop, &shared))
             })
             .collect::<Result<_, _>>()?;
-        let spec = config.deployment;
-        Ok(Self { intake, spec, reloading: Mutex::new(1), shared, stop, receivers, rest: Some(rest) })
+        let watch = Arc::new(Watch::new(monitor, config.operations.drift_alarm));
+        let (watching, until) = crossbeam_channel::bounded(0);
+        let watcher = Arc::clone(&watch);
+        let watch_thread = spawn("watch", move || watcher.run(&until))?;
+        let (spec, reloading) = (config.deployment, Mutex::new(1));
+        let control = Arc::new(Control { intake, spec, reloading, shared, stop, watch });
+        Ok(Self { control, receivers, rest: Some(rest), watch: Some((watching, watch_thread)) })
+    }
+
+    /// The service as operations see it.
+    #[must_use]
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 
     /// The door of the service.
     #[must_use]
     pub fn intake(&self) -> &Arc<Intake> {
-        &self.intake
+        &self.control.intake
     }
 
     /// The counts.
     #[must_use]
     pub fn monitor(&self) -> &Arc<Monitor> {
-        self.intake.monitor()
-    }
-
-    /// Whether frames are being received and nothing has failed.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.shared.receiving.load(Ordering::SeqCst) > 0
-            && !self.shared.has_failed.load(Ordering::SeqCst)
-            && !self.stop.is_requested()
+        self.control.monitor()
     }
 
     /// Whether all sources have ended or something failed: time for [`Service::drain`].
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.shared.receiving.load(Ordering::SeqCst) == 0 || self.shared.has_failed.load(Ordering::SeqCst)
+        matches!(self.control.state(), State::Ended | State::Failed)
     }
 
-    /// Reads models and menu again and puts them in force between two frames. What is in force stays so when they cannot be
-    /// used.
+    /// As [`Control::reload`].
     ///
     /// # Errors
     /// As [`Deployment::load`].
     pub fn reload(&self) -> Result<Arc<Deployment>, ServeError> {
-        let mut generation = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let deployment = Arc::new(Deployment::load(&self.spec, *generation + 1)?);
-        *generation += 1;
-        self.intake.deploy(Arc::clone(&deployment));
-        Ok(deployment)
+        self.control.reload()
     }
 
     /// Stops receiving, decides what has come and makes it durable; gives up after `deadline`.
     #[must_use]
     pub fn drain(mut self, deadline: Duration) -> ServiceEnd {
         let until = Instant::now() + deadline;
-        self.stop.request();
+        let control = &self.control;
+        control.stop.request();
         let receivers_end = |receivers: &[JoinHandle<()>]| receivers.iter().all(JoinHandle::is_finished);
         while !receivers_end(&self.receivers) && Instant::now() < until {
-            if self.shared.has_failed.load(Ordering::SeqCst) {
+            if control.shared.has_failed.load(Ordering::SeqCst) {
                 // Receivers may be waiting for a place in a queue that nobody empties.
-                self.intake.close();
+                control.intake.close();
             }
             std::thread::sleep(LOOK_EVERY);
         }
         let in_time = receivers_end(&self.receivers);
-        self.intake.close();
-        while !self.shared.is_over.load(Ordering::SeqCst) && Instant::now() < until {
+        control.intake.close();
+        while !control.shared.is_over.load(Ordering::SeqCst) && Instant::now() < until {
             std::thread::sleep(LOOK_EVERY);
         }
-        let is_over = self.shared.is_over.load(Ordering::SeqCst);
+        let is_over = control.shared.is_over.load(Ordering::SeqCst);
         if is_over && let Some(rest) = self.rest.take() {
             // It has said that it is over; a panic was caught in it.
             let _ = rest.join();
         }
+        if let Some((watching, thread)) = self.watch.take() {
+            drop(watching);
+            // It has nothing to tell but what it logged.
+            let _ = thread.join();
+        }
         let snapshot = self.monitor().snapshot();
-        let error = self.shared.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let error = self.control.shared.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         let is_drained = in_time && is_over && snapshot.events_settled == snapshot.events_scored;
         ServiceEnd { snapshot, error, is_drained }
     }

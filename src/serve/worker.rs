@@ -1,9 +1,11 @@
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::delivery::{Accepted, Decided};
+use super::scores::ScoreCounts;
 use super::{Arrived, Deployment, DropCause, Monitor, ServeError};
 use crate::event::{Rows, Values};
 use crate::pipeline::are_finite;
@@ -19,13 +21,14 @@ pub(super) struct Worker {
     batch: usize,
     scores: Vec<Vec<f32>>,
     active: Option<(u64, Vec<Box<dyn Scorer>>)>,
+    counts: Option<Arc<ScoreCounts>>,
     /// Events taken from the queue and not yet counted: what a failure loses.
     in_hand: u64,
 }
 
 impl Worker {
     pub(super) fn new(index: usize, monitor: Arc<Monitor>, batch: usize) -> Self {
-        Self { index, monitor, batch, scores: Vec::new(), active: None, in_hand: 0 }
+        Self { index, monitor, batch, scores: Vec::new(), active: None, counts: None, in_hand: 0 }
     }
 
     /// Works until the queue is closed and empty, or something fails.
@@ -51,7 +54,9 @@ impl Worker {
         let deployment = Arc::clone(&arrived.deployment);
         self.switch_to(&deployment)?;
         let events = arrived.frame.header().events as usize;
-        let mut decided = Decided { accepted: Vec::new(), scores: Vec::new(), invalid: 0, arrived };
+        let prescales = Arc::clone(&deployment.prescales);
+        let mut decided =
+            Decided { accepted: Vec::new(), scores: Vec::new(), invalid: 0, prescales, arrived };
         for first in (0..events).step_by(self.batch) {
             let some =
                 rows_of(&decided.arrived.frame, deployment.k).slice(first, self.batch.min(events - first));
@@ -79,6 +84,7 @@ impl Worker {
         let scorers = deployment.scorers().ok_or_else(missing)?;
         self.scores = scorers.iter().map(|_| vec![0.0; self.batch]).collect();
         self.active = Some((deployment.generation, scorers));
+        self.counts = Some(self.monitor.count_scores(self.index, deployment));
         Ok(())
     }
 
@@ -98,6 +104,9 @@ impl Worker {
         let mut found = Found::default();
         let any =
             self.scores.iter().enumerate().any(|(model, scores)| decider.may_pass(model, &scores[..events]));
+        if finite {
+            self.count_scores(0..events);
+        }
         if finite && !any {
             return Ok(found);
         }
@@ -107,6 +116,9 @@ impl Worker {
             } else {
                 INVALID_BIT
             };
+            if !finite && decision != INVALID_BIT {
+                self.count_scores(event..event + 1);
+            }
             if decision != 0 {
                 found.invalid += u64::from(decision == INVALID_BIT);
                 found.accepted.push(Accepted { event: (first + event) as u32, decision, latency_ns: 0 });
@@ -114,6 +126,14 @@ impl Worker {
             }
         }
         Ok(found)
+    }
+
+    /// Counts the scores of valid events.
+    fn count_scores(&self, events: Range<usize>) {
+        let Some(counts) = &self.counts else { return };
+        for (model, scores) in self.scores.iter().enumerate() {
+            counts.add(model, &scores[events.clone()]);
+        }
     }
 
     fn error(&self, reason: &str) -> ServeError {

@@ -60,6 +60,8 @@ impl Decider {
 #[derive(Clone, Debug)]
 pub struct Prescaler {
     paths: Vec<PathCounter>,
+    /// By path, passing events until the next one is kept.
+    until_kept: Vec<u32>,
 }
 
 /// Counts of one path.
@@ -79,23 +81,31 @@ impl Prescaler {
     pub fn new(paths: &[ResolvedPath]) -> Self {
         let counter =
             |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
-        Self { paths: paths.iter().map(counter).collect() }
+        Self { paths: paths.iter().map(counter).collect(), until_kept: vec![0; paths.len()] }
     }
 
     /// Clears the bits of `decision` that the prescales take away. Must see the events in order.
     pub fn apply(&mut self, decision: u32) -> u32 {
         let mut kept = decision & INVALID_BIT;
-        for (bit, path) in self.paths.iter_mut().enumerate() {
+        for (bit, (path, until_kept)) in self.paths.iter_mut().zip(&mut self.until_kept).enumerate() {
             if decision & (1 << bit) == 0 {
                 continue;
             }
-            if path.passed.is_multiple_of(u64::from(path.prescale)) {
+            if *until_kept == 0 {
                 kept |= 1 << bit;
                 path.accepted += 1;
+                *until_kept = path.prescale;
             }
+            *until_kept -= 1;
             path.passed += 1;
         }
         kept
+    }
+
+    /// Gives the path at `index` another prescale: from now on one in `prescale` is kept, the first of each group.
+    pub fn set_prescale(&mut self, index: usize, prescale: u32) {
+        self.paths[index].prescale = prescale.max(1);
+        self.until_kept[index] = 0;
     }
 
     /// The counts, by path.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::write_atomically;
 use crate::model::{Card, ModelBundle, Precision, Threshold};
+use crate::statistics::ScoreDistribution;
 
 /// Most paths of a menu: one bit each, and bit 31 marks invalid events.
 pub const MAX_PATHS: usize = 31;
@@ -38,6 +39,9 @@ pub struct MenuPath {
     /// Keep one event in this many, the first of each group.
     #[serde(default = "unprescaled")]
     pub prescale: u32,
+    /// Accepted events a second that the path may have: a service that is told to raises the prescale above that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_budget_hz: Option<f64>,
     /// How the threshold was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -74,6 +78,10 @@ pub struct Calibration {
     pub engine: String,
     /// `float`, `int8` or `fixed`.
     pub precision: Precision,
+    /// How the background's scores were distributed: what a service holds the scores of its stream to. Menus from before there
+    /// was this have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoreDistribution>,
 }
 
 /// A path with everything looked up.
@@ -146,7 +154,8 @@ impl Menu {
     /// # Errors
     /// [`MenuError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), MenuError> {
-        let text = toml::to_string_pretty(self)
+        // Not the pretty form, in which the bins of the scores would take hundreds of lines.
+        let text = toml::to_string(self)
             .map_err(|error| MenuError::Format { path: path.to_owned(), reason: error.to_string() })?;
         write_atomically(path, text.as_bytes())
             .map_err(|source| MenuError::Io { path: path.to_owned(), source })
@@ -176,6 +185,7 @@ impl Menu {
                 target_rate_hz: None,
                 input_rate_hz: None,
                 prescale: 1,
+                rate_budget_hz: None,
                 calibration: None,
             };
             fill(&mut path);
@@ -219,6 +229,14 @@ impl Menu {
             .collect()
     }
 
+    /// What the scores of the background were like when a path of `card`'s model was calibrated with the graph of `precision`.
+    #[must_use]
+    pub fn reference(&self, card: &Card, precision: Precision) -> Option<&ScoreDistribution> {
+        let of_model = self.paths.iter().filter(|path| path.model == card.name);
+        let same_graph = of_model.filter(|path| path.is_calibrated_for(card, precision));
+        same_graph.filter_map(|path| path.calibration.as_ref()?.scores.as_ref()).next()
+    }
+
     fn check(&self) -> Result<(), MenuError> {
         if self.paths.is_empty() || self.paths.len() > MAX_PATHS {
             return Err(MenuError::Menu(format!("{} paths, expected 1 to {MAX_PATHS}", self.paths.len())));
@@ -246,6 +264,12 @@ impl MenuPath {
         }
         if self.prescale == 0 {
             return Err(self.error("prescale 0: a path is switched off by leaving it out"));
+        }
+        if let Some(budget) = self.rate_budget_hz.filter(|budget| !(*budget > 0.0 && budget.is_finite())) {
+            return Err(self.error(format!("a rate budget of {budget} Hz: it must be positive and finite")));
+        }
+        if let Some(scores) = self.calibration.as_ref().and_then(|calibration| calibration.scores.as_ref()) {
+            scores.check().map_err(|reason| self.error(format!("calibration.scores: {reason}")))?;
         }
         match (self.threshold, self.target_rate_hz, self.input_rate_hz) {
             (Some(threshold), None, None) if threshold.is_finite() => Ok(()),

@@ -55,6 +55,7 @@ fn main() -> Result<()> {
 fn test() -> Result<()> {
     venv::everything()?;
     tools::install(tools::VALGRIND)?;
+    tools::install(tools::CHROMIUM)?;
     fpga::tools()?;
     // This builds the program too, which the Python tests then run.
     cargo(&["test", "--release", "--workspace"]).run()?;
@@ -70,6 +71,7 @@ fn test() -> Result<()> {
 fn check() -> Result<()> {
     venv::runtime()?;
     tools::install(tools::VALGRIND)?;
+    tools::install(tools::CHROMIUM)?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
     cargo(&["test", "--release"]).run()?;

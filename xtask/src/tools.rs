@@ -12,6 +12,9 @@ pub type Packages<'a> = &'a [(&'a str, &'a str)];
 /// Valgrind, which counts instructions for `tests/instructions.rs`.
 pub const VALGRIND: Packages = &[("valgrind", "valgrind")];
 
+/// Chromium, which shows the live page to `tests/operations/live_page.rs`.
+pub const CHROMIUM: Packages = &[("chromium", "chromium")];
+
 /// Installs those whose program is not there.
 pub fn install(packages: Packages) -> Result<()> {
     let missing: Vec<&str> =

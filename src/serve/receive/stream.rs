@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{LOOK_EVERY, ReceiveLimits, Receiver, StopReceiving};
 use crate::serve::intake::NotTaken;
-use crate::serve::{Intake, ServeError};
+use crate::serve::{Intake, ServeError, Trouble};
 use trigsieve_frame::{Frame, ReadError};
 
 /// What a sender is told when its connection ends: `TSVR`, 0 (all was taken) or 1 (not all), events taken; little-endian.
@@ -167,7 +167,9 @@ impl Receiver for StreamReceiver {
                     // Out of descriptors, or the peer is gone again: the listener itself is well.
                     Err(error) => {
                         if error.kind() != ErrorKind::WouldBlock {
-                            tracing::warn!("{address}: no connection: {error}");
+                            intake.monitor().trouble(Trouble::NotConnected, || {
+                                format!("{address}: no connection: {error}")
+                            });
                             std::thread::sleep(LOOK_EVERY);
                         }
                         continue;
@@ -175,10 +177,10 @@ impl Receiver for StreamReceiver {
                 };
                 if intake.monitor().connections_open() >= self.limits.connections {
                     intake.monitor().connection_refused();
-                    tracing::warn!(
-                        "{address}: {peer} is refused: {} connections are the limit",
-                        self.limits.connections
-                    );
+                    intake.monitor().trouble(Trouble::NotConnected, || {
+                        let most = self.limits.connections;
+                        format!("{address}: {peer} is refused: {most} connections are the limit")
+                    });
                     continue;
                 }
                 intake.monitor().connected();
@@ -191,7 +193,9 @@ impl Receiver for StreamReceiver {
                     std::thread::Builder::new().name("connection".to_owned()).spawn_scoped(scope, serve)
                 {
                     intake.monitor().disconnected();
-                    tracing::warn!("{address}: no thread for a connection: {error}");
+                    intake.monitor().trouble(Trouble::NotConnected, || {
+                        format!("{address}: no thread for a connection: {error}")
+                    });
                 }
             }
             Ok(())
@@ -226,7 +230,7 @@ fn serve_connection(
     };
     let (taken, end) = take_frames(&mut reader, intake, limits, peer);
     if let Err(reason) = &end {
-        tracing::warn!("{peer}: closed: {reason}");
+        intake.monitor().trouble(Trouble::Closed, || format!("{peer}: closed: {reason}"));
     }
     let status = u32::from(end.is_err());
     let receipt = [&RECEIPT_MAGIC[..], &status.to_le_bytes(), &taken.to_le_bytes()].concat();

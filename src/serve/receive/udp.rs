@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{LOOK_EVERY, ReceiveLimits, Receiver, StopReceiving};
 use crate::serve::intake::NotTaken;
-use crate::serve::{Address, Intake, ServeError};
+use crate::serve::{Address, Intake, ServeError, Trouble};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use trigsieve_frame::Frame;
 
@@ -95,12 +95,16 @@ impl Receiver for UdpReceiver {
                             Ok(()) => {}
                             Err(NotTaken::Closed) => return Ok(()),
                             Err(NotTaken::Refused(reason)) => {
-                                tracing::warn!("{}: a frame of {from} is refused: {reason}", self.address());
+                                intake.monitor().trouble(Trouble::Refused, || {
+                                    format!("{}: a frame of {from} is refused: {reason}", self.address())
+                                });
                             }
                         },
                         Err((back, error)) => {
                             intake.monitor().malformed();
-                            tracing::warn!("{}: a datagram of {from} is no frame: {error}", self.address());
+                            intake.monitor().trouble(Trouble::Malformed, || {
+                                format!("{}: a datagram of {from} is no frame: {error}", self.address())
+                            });
                             intake.recycle(back);
                         }
                     }

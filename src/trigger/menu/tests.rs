@@ -63,6 +63,7 @@ fn calibration() -> Calibration {
         model_sha256: "aa".to_owned(),
         engine: "onnx".to_owned(),
         precision: Precision::Float,
+        scores: Some(ScoreDistribution { edges: vec![0.0, 0.5, 1.5], counts: vec![1, 249_970, 22, 7] }),
     }
 }
 
@@ -186,4 +187,38 @@ fn wrong_files_are_refused_with_their_name_and_line() {
     );
     assert!(refused("").contains("0 paths"));
     assert!(Menu::load(&folder.path().join("none.toml")).is_err());
+}
+
+#[test]
+fn a_menu_from_before_scores_and_budgets_were_in_it_is_read() {
+    let old = include_str!("before_scores.toml");
+    let menu: Menu = toml::from_str(old).unwrap();
+    menu.check().unwrap();
+    assert_eq!(menu.paths[0].calibration.as_ref().unwrap().scores, None);
+    assert_eq!(menu.paths[0].rate_budget_hz, None);
+    let card = card("l1_ae");
+    assert_eq!(menu.reference(&card, Precision::Float), None);
+}
+
+#[test]
+fn the_reference_is_that_of_the_graph_that_runs() {
+    let with = |sha256: &str| {
+        let record = Calibration { model_sha256: sha256.to_owned(), ..calibration() };
+        Menu::of_calibration("p", "m", 1.0, record)
+    };
+    assert_eq!(with("aa").reference(&card("m"), Precision::Float), calibration().scores.as_ref());
+    assert_eq!(with("bb").reference(&card("m"), Precision::Float), None);
+    assert_eq!(with("aa").reference(&card("other"), Precision::Float), None);
+}
+
+#[test]
+fn bad_budgets_and_references_are_refused() {
+    for budget in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let reason = refusal(vec![MenuPath { rate_budget_hz: Some(budget), ..path("p") }]);
+        assert!(reason.contains("rate budget"), "{reason}");
+    }
+    let scores = Some(ScoreDistribution { edges: vec![1.0], counts: vec![1] });
+    let record = Calibration { scores, ..calibration() };
+    let reason = refusal(vec![MenuPath { calibration: Some(record), ..path("p") }]);
+    assert!(reason.contains("calibration.scores: 1 counts for 1 edges"), "{reason}");
 }
