@@ -154,7 +154,7 @@ fn sink(criterion: &mut Criterion) {
             };
             let run = |mut sink: TaggedEvents| {
                 blocks.iter().for_each(|block| sink.accept(block).expect("accepted events"));
-                sink.finish().expect("a file").1
+                sink.finish().1.expect("a file")
             };
             bench.iter_batched(start, run, BatchSize::PerIteration);
         });

@@ -38,6 +38,29 @@ impl AtomicFile {
         &self.path
     }
 
+    /// The name it has until then, in the same folder.
+    #[must_use]
+    pub fn temporary_path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Hands everything written so far to the system. Returns its length and the open file, so that another thread can
+    /// sync it while this one goes on.
+    ///
+    /// # Errors
+    /// When the system does not take it.
+    pub fn flushed(&mut self) -> io::Result<(u64, File)> {
+        self.writer.flush()?;
+        let file = self.writer.get_ref().try_clone()?;
+        Ok((file.metadata()?.len(), file))
+    }
+
+    /// From now on the temporary file is left when this is dropped without [`AtomicFile::commit`]: somebody knows what to
+    /// make of it.
+    pub fn leave_when_dropped(&mut self) {
+        self.temporary.disable_cleanup(true);
+    }
+
     /// Flushes, syncs and renames; an older file of that name is replaced.
     ///
     /// # Errors
@@ -75,16 +98,25 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When the folder cannot be read or a file cannot be removed.
 pub fn remove_partials(path: &Path) -> io::Result<()> {
+    partials(path)?.iter().try_for_each(std::fs::remove_file)
+}
+
+/// The unfinished files that are to become `path`: of living processes, and of killed ones.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn partials(path: &Path) -> io::Result<Vec<PathBuf>> {
     let prefix = partial_prefix(path);
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder_of(path))? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(&*prefix) && name.ends_with(PARTIAL_SUFFIX) {
-            std::fs::remove_file(entry.path())?;
+            found.push(entry.path());
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// End of the name of an unfinished file.
@@ -193,6 +225,22 @@ mod tests {
 
     fn entries(folder: &Path) -> usize {
         std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_was_flushed_is_on_disk_and_stays_if_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"known").unwrap();
+        let (length, handle) = file.flushed().unwrap();
+        handle.sync_data().unwrap();
+        assert_eq!((length, std::fs::read(file.temporary_path()).unwrap()), (5, b"known".to_vec()));
+        file.leave_when_dropped();
+        drop(file);
+        assert_eq!(partials(&path).unwrap().len(), 1);
+        remove_partials(&path).unwrap();
+        assert_eq!(entries(folder.path()), 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use trigsieve::statistics::ScoreDistribution;
 use trigsieve::trigger::{Calibration, Menu, MenuPath, RateCut, calibrate};
 
 use super::Context;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ModelArgs};
 use super::exit::usage;
 use super::output::print;
 use super::sample::{LoadedModel, check_writable};
@@ -52,14 +52,17 @@ pub struct CalibrateArgs {
     prescale: u32,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    deployment: ModelArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &CalibrateArgs, context: Context) -> anyhow::Result<()> {
     check_usage(args)?;
     check_writable(&args.output)?;
-    let mut loaded = LoadedModel::open(&args.model, &args.engine)?;
+    let mut loaded = LoadedModel::open(&args.model, &args.engine, &args.deployment)?;
     let tables = loaded.tables(std::slice::from_ref(&args.background))?;
+    loaded.self_test(&args.deployment, &tables)?;
     let sample = loaded.score(&tables[0], context)?;
     let found = calibrate(&sample.scores, args.target_rate.0, args.input_rate.0)
         .map_err(|error| anyhow::anyhow!("{}: {error}", args.background.display()))?;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use trigsieve::model::Precision;
-use trigsieve::score::{Device, Engine, ScorerSpec, Simd};
+use trigsieve::event::EventTable;
+use trigsieve::model::{ModelBundle, Precision, VerifyKey};
+use trigsieve::score::{Device, Engine, Scorer, ScorerSpec, Simd, self_test};
 
 use super::exit::usage;
 
@@ -26,6 +27,42 @@ pub struct EngineArgs {
     onnxruntime: Option<PathBuf>,
     #[command(flatten)]
     simd: SimdArgs,
+}
+
+/// What a model has to be before it decides on anything, shared by the commands that deploy one.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArgs {
+    /// Public key of minisign: every bundle's model.toml has to have a signature by it, model.toml.minisig.
+    #[arg(long, value_name = "FILE")]
+    verify_key: Option<PathBuf>,
+    /// Take a model whose scores on the first events are all the same, or not finite.
+    #[arg(long)]
+    allow_degenerate: bool,
+}
+
+impl ModelArgs {
+    /// Opens the bundles in `folders`.
+    pub fn open<'a>(
+        &self,
+        folders: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> anyhow::Result<Vec<ModelBundle>> {
+        let key = self.verify_key.as_deref().map(VerifyKey::load).transpose()?;
+        let open = |folder: &'a PathBuf| ModelBundle::open_signed(folder, key.as_ref());
+        Ok(folders.into_iter().map(open).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Has the scorer of `model` show on the first events that it tells events apart.
+    pub fn self_test(
+        &self,
+        scorer: &mut dyn Scorer,
+        model: &str,
+        tables: &[EventTable],
+    ) -> anyhow::Result<()> {
+        match tables.iter().find(|table| !table.is_empty()) {
+            Some(table) if !self.allow_degenerate => Ok(self_test(scorer, model, table)?),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An engine and, after a colon, what of the bundle it runs, as typed: `onnx`, `rten:int8`.

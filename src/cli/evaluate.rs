@@ -13,7 +13,7 @@ use trigsieve::plot;
 use trigsieve::sink::RunFolder;
 
 use super::Context;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ModelArgs};
 use super::exit::usage;
 use super::output::print;
 use super::sample::LoadedModel;
@@ -53,14 +53,17 @@ pub struct EvaluateArgs {
     scores: bool,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    deployment: ModelArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs, context: Context) -> anyhow::Result<()> {
     check_usage(args)?;
-    let mut loaded = LoadedModel::open(&args.model, &args.engine)?;
+    let mut loaded = LoadedModel::open(&args.model, &args.engine, &args.deployment)?;
     let paths: Vec<PathBuf> = std::iter::once(&args.background).chain(&args.signal).cloned().collect();
     let tables = loaded.tables(&paths)?;
+    loaded.self_test(&args.deployment, &tables)?;
     let mut folder = RunFolder::claim_for(&args.output, args.force, &FILES)?;
     let samples =
         tables.iter().map(|table| loaded.score(table, context)).collect::<anyhow::Result<Vec<_>>>()?;

@@ -11,6 +11,7 @@ mod export_hls;
 mod fpga;
 mod import_hls;
 mod inspect;
+mod last_words;
 mod output;
 mod pace;
 mod progress;
@@ -22,6 +23,7 @@ mod text;
 mod units;
 mod verify_hls;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -88,8 +90,12 @@ pub struct Context {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(&cli.verbosity, &cli.command, cli.log_format);
+    last_words::arrange();
     let context = Context { quiet: cli.verbosity.quiet };
-    exit::code_of(run(cli.command, context))
+    match catch_unwind(AssertUnwindSafe(|| run(cli.command, context))) {
+        Ok(outcome) => exit::code_of(outcome),
+        Err(panic) => last_words::of_panic(panic.as_ref()),
+    }
 }
 
 fn run(command: Command, context: Context) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! `trigsieve replay`: events through a mock trigger.
 
+mod report;
+mod resume;
 mod table;
 
 use std::path::PathBuf;
@@ -7,25 +9,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use trigsieve::event::EventTable;
 use trigsieve::latency::{write_hgrm, write_hlog};
-use trigsieve::model::ModelBundle;
+use trigsieve::model::{ModelBundle, Precision};
 use trigsieve::pipeline::{BUFFERED_EVENTS, Outcome, Overload, ReplayPlan, Span, Stop, replay};
 use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 use trigsieve::sink::{
-    DeadTime, EngineReport, HostReport, LatencyReport, OutputFormat, PathReport, RunFolder, RunReport,
-    RunStatus, SetupReport, TaggedEvents, TaggedWriter, tagged_schema,
+    Census, Checkpoint, Checkpoints, Identity, OutputFormat, RunFolder, RunReport, TaggedEvents,
+    TaggedWriter, tagged_schema,
 };
 use trigsieve::source::{Clock, EventSet, FillingScheme};
-use trigsieve::trigger::{Decider, Menu, PathCounter, Prescaler, ResolvedPath};
+use trigsieve::trigger::{Decider, FLOAT_BAND, Menu, Prescaler, ResolvedPath};
 
 use super::Context;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ModelArgs};
 use super::exit::usage;
 use super::output::print;
 use super::pace::{ClockRate, WaitArg, parse_rate};
 use super::progress::events_bar;
 use super::units::{RateHz, format_rate};
+use resume::Begin;
 
 /// Rate of the LHC's bunch clock: one crossing in 25 ns.
 pub const BUNCH_CLOCK_HZ: f64 = 40e6;
@@ -35,6 +37,8 @@ const MAX_RATE_HZ: f64 = 1e9;
 const ONE_WISH: Duration = Duration::from_secs(1);
 /// Default of `--batch`: where ONNX Runtime's throughput levels off on trigger-size networks.
 const BATCH: usize = 1024;
+/// Default of `--checkpoint-every`.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// Largest `--batch`: more adds latency and memory, no throughput.
 const MAX_BATCH: usize = 65_536;
 
@@ -57,8 +61,18 @@ pub struct ReplayArgs {
     /// Replace a run that the folder already holds.
     #[arg(long)]
     force: bool,
+    /// Go on where a run into this folder was stopped or killed, with the events, models, paths and batch of that run: the
+    /// outcome is that of a run that was not. Begins where there is nothing to go on from.
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+    /// Time between two checkpoints, which --resume goes on from; 0s writes none. Runs that --resume can't go on with have
+    /// none: --overload drop, --format parquet, --duration at --rate max.
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    checkpoint_every: Option<Duration>,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    deployment: ModelArgs,
     #[command(flatten)]
     selection: Selection,
     /// Rate of the input for --target-rate; by default the rate of the clock.
@@ -136,67 +150,119 @@ struct Resolved {
 
 /// Runs the command.
 pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
-    let resolved = resolve(args)?;
-    let scorers = make_scorers(&resolved)?;
+    let mut resolved = resolve(args)?;
+    let mut scorers = make_scorers(&resolved)?;
+    for (scorer, bundle) in scorers.iter_mut().take(1).flatten().zip(&resolved.bundles) {
+        args.deployment.self_test(scorer.as_mut(), &bundle.card().name, resolved.set.tables())?;
+    }
     let stop = Stop::default();
     // Before the first file: a signal must not leave half a run behind.
     stop_on_signals(&stop)?;
-    let mut folder = RunFolder::claim(&args.output, args.force)?;
-    check_inputs_stay(args, &folder)?;
+    let Begin { mut folder, identity, from } = match resume::begin(args, &resolved)? {
+        resume::Found::Begin(begin) => *begin,
+        resume::Found::Complete => return resume::say_complete(args, context),
+    };
+    let base = from.as_ref().map_or(0, |from| from.seen.events);
+    if let (Some(_), Some(end)) = (&from, resume::span_of(&resolved)) {
+        resolved.plan.span = Span::Events { first: base, end };
+    }
     let description = scorers.first().and_then(|of| of.first()).map(|scorer| scorer.describe());
+    let mut sink = sink(args, &resolved, &folder, (identity.as_ref(), from.as_ref()))?;
+
+    let started = SystemTime::now();
+    let bar = events_bar(context, expected_events(&resolved), "replay");
+    let band = if resolved.spec.precision == Precision::Fixed { 0.0 } else { FLOAT_BAND };
+    let decider = Decider::new(&resolved.paths, resolved.bundles.len()).with_band(band);
+    let mut outcome =
+        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| {
+            bar.set_position(base + events)
+        })?;
+    bar.finish_and_clear();
+
+    // What an earlier part of the run left is needed until a checkpoint of this one is on disk.
+    if outcome.error.is_none() && (outcome.interrupted || from.is_some()) {
+        outcome.error = sink.pause().err();
+    }
+    if let Some(error) = &outcome.error
+        && from.as_ref().is_some_and(|from| !resume::is_superseded(&folder, from))
+    {
+        anyhow::bail!("the run failed: {error}{}", resume::hint(&folder)?);
+    }
+    folder.remove_older()?;
+    if identity.is_none() {
+        folder.remove_checkpoint()?;
+    }
+    let (tagged, finished) = sink.finish();
+    if let Err(error) = finished {
+        outcome.error.get_or_insert(error);
+    }
+    let file = read_back(args, &folder, &mut outcome);
+    let part =
+        report::Part { outcome: &outcome, tagged: &tagged, file: file.as_ref(), before: from.as_ref() };
+    let engine = report::engine(&resolved, description.unwrap_or_default());
+    let report = report::of(args, &resolved, &part, (engine, identity));
+    let left = leave_behind(&folder, &resolved, &outcome, &report, started);
+    // What failed the run first is what the user needs to know, also when the report cannot be left for the same reason.
+    if let Some(error) = &outcome.error {
+        let hint = resume::hint(&folder)?;
+        anyhow::bail!("the run failed: {error}{hint}");
+    }
+    left?;
+    if !outcome.interrupted {
+        folder.remove_checkpoint()?;
+    }
+    if !context.quiet {
+        print(table::of(&report))?;
+    }
+    part.check(&resolved)?;
+    if outcome.interrupted {
+        anyhow::bail!(
+            "interrupted: what had been offered was decided and written, run.json says how far it came{}",
+            resume::hint(&folder)?
+        );
+    }
+    Ok(())
+}
+
+/// The sink of the run, with the events of an earlier part of it.
+fn sink<'a>(
+    args: &ReplayArgs,
+    resolved: &'a Resolved,
+    folder: &RunFolder,
+    (identity, from): (Option<&Identity>, Option<&Checkpoint>),
+) -> anyhow::Result<TaggedEvents<'a>> {
     let names = model_names(&resolved.bundles);
     let schema = tagged_schema(resolved.set.tables()[0].arrow_schema(), &names);
     let writer = TaggedWriter::create(args.format, &folder.file(args.format.file()), schema.clone())?;
     let prescaler = Prescaler::new(&resolved.paths);
     let mut sink = TaggedEvents::new(&resolved.set, prescaler, writer, schema, names.len())?;
-
-    let started = SystemTime::now();
-    let bar = events_bar(context, expected_events(&resolved), "replay");
-    let decider = Decider::new(&resolved.paths, resolved.bundles.len());
-    let mut outcome =
-        replay(&resolved.set, &resolved.plan, &decider, scorers, &mut sink, &stop, &|events| {
-            bar.set_position(events)
-        })?;
-    bar.finish_and_clear();
-
-    folder.remove_older()?;
-    let (paths, tagged) = match sink.finish() {
-        Ok((prescaler, tagged)) => (prescaler.counters().to_vec(), tagged),
-        Err(error) => {
-            outcome.error.get_or_insert(error);
-            (Prescaler::new(&resolved.paths).counters().to_vec(), 0)
+    if let Some(from) = from {
+        sink = sink.resumed(from, &from.file_in(folder.path()))?;
+    }
+    match identity {
+        Some(identity) => {
+            let every = args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
+            Ok(sink.with_checkpoints(Checkpoints::new(folder.path(), identity.clone(), every)))
         }
-    };
-    let engine = engine_report(&resolved, description.unwrap_or_default());
-    let report = report(args, &resolved, &outcome, engine, (&paths, tagged));
-    let left = leave_behind(&folder, &resolved, &outcome, &report, started);
-    // What failed the run first is what the user needs to know, also when the report cannot be left for the same reason.
-    if let Some(error) = &outcome.error {
-        anyhow::bail!("the run failed: {error}");
+        None => Ok(sink),
     }
-    left?;
-    if !context.quiet {
-        print(table::of(&report))?;
-    }
-    verdict(&outcome)
 }
 
-/// Anything but a complete, balanced run is an error to the caller.
-fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
-    outcome.counters.check(true)?;
-    if outcome.interrupted {
-        anyhow::bail!(
-            "interrupted: what had been offered was decided and written, run.json says how far it came"
-        );
+/// Counts the file of tagged events, read anew; none where there is none, because the run failed.
+fn read_back(args: &ReplayArgs, folder: &RunFolder, outcome: &mut Outcome) -> Option<Census> {
+    let path = folder.file(args.format.file());
+    if !path.exists() {
+        return None;
     }
-    Ok(())
+    let census = Census::of_file(&path, args.format);
+    census.map_err(|error| outcome.error.get_or_insert(error)).ok()
 }
 
 fn resolve(args: &ReplayArgs) -> anyhow::Result<Resolved> {
     let clock = clock(args)?;
     check_usage(args, &clock)?;
     let set = EventSet::open(&args.events)?;
-    let bundles = args.model.iter().map(|folder| ModelBundle::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    let bundles = args.deployment.open(&args.model)?;
     check_names(&bundles)?;
     let spec = args.engine.spec()?;
     let factories = bundles.iter().map(|bundle| spec.load(bundle)).collect::<Result<Vec<_>, _>>()?;
@@ -244,6 +310,9 @@ fn check_usage(args: &ReplayArgs, clock: &Clock) -> anyhow::Result<()> {
     }
     if args.repeat == 0 {
         return Err(usage("--repeat 0 asks for nothing"));
+    }
+    if args.resume || args.checkpoint_every.is_some_and(|every| !every.is_zero()) {
+        resume::check_usage(args)?;
     }
     if args.duration.is_some_and(|time| time.is_zero()) {
         return Err(usage("--duration 0 asks for nothing"));
@@ -325,96 +394,11 @@ pub fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
 fn expected_events(resolved: &Resolved) -> u64 {
     match resolved.plan.span {
         Span::Passes(passes) => resolved.set.len().saturating_mul(passes),
+        Span::Events { end, .. } => end,
         Span::Time(time) => {
             let rate_hz = resolved.plan.clock.rate_hz().unwrap_or(0.0);
             (time.as_secs_f64() * rate_hz) as u64
         }
-    }
-}
-
-fn engine_report(resolved: &Resolved, description: String) -> EngineReport {
-    let spec = &resolved.spec;
-    let models = model_names(&resolved.bundles)
-        .into_iter()
-        .zip(resolved.factories.iter().map(|factory| factory.sha256().to_owned()))
-        .collect();
-    EngineReport {
-        name: spec.engine.name().to_owned(),
-        description,
-        precision: spec.precision.name().to_owned(),
-        models,
-    }
-}
-
-fn report(
-    args: &ReplayArgs,
-    resolved: &Resolved,
-    outcome: &Outcome,
-    engine: EngineReport,
-    (paths, tagged): (&[PathCounter], u64),
-) -> RunReport {
-    let counters = &outcome.counters;
-    let wall_seconds = outcome.wall.as_secs_f64();
-    let per_second = |events: u64| if wall_seconds > 0.0 { events as f64 / wall_seconds } else { 0.0 };
-    let clock = &resolved.plan.clock;
-    // On a clock the rate of a path is its share of the scheduled rate: the wall time also has the drain.
-    let rate_hz = |events: u64| match clock.rate_hz() {
-        Some(rate_hz) => rate_hz * events as f64 / counters.events_in.max(1) as f64,
-        None => per_second(events),
-    };
-    let path_report = |(path, counter): (&ResolvedPath, &PathCounter)| PathReport {
-        name: path.name.clone(),
-        bit: path.bit,
-        model: resolved.bundles[path.model_index].card().name.clone(),
-        threshold: path.threshold,
-        prescale: counter.prescale,
-        passed: counter.passed,
-        accepted: counter.accepted,
-        rate_hz: rate_hz(counter.accepted),
-    };
-    RunReport {
-        status: status(outcome),
-        error: outcome.error.as_ref().map(ToString::to_string),
-        events_in: counters.events_in,
-        events_scored: counters.events_scored,
-        events_dropped: counters.into(),
-        events_invalid: counters.events_invalid,
-        events_tagged: tagged,
-        events_accepted: resolved.paths.iter().zip(paths).map(path_report).collect(),
-        counters_add_up: counters.check(outcome.error.is_none()).is_ok(),
-        wall_seconds,
-        source_seconds: outcome.source_time.as_secs_f64(),
-        throughput_hz: per_second(counters.events_scored),
-        scheduled_rate_hz: clock.rate_hz(),
-        dead_time: DeadTime::of(counters),
-        latency_ns: LatencyReport::of(outcome, clock),
-        engine,
-        setup: setup_report(args, resolved, outcome),
-        version: env!("CARGO_PKG_VERSION"),
-        command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-        host: HostReport::here(),
-    }
-}
-
-fn setup_report(args: &ReplayArgs, resolved: &Resolved, outcome: &Outcome) -> SetupReport {
-    SetupReport {
-        workers: resolved.workers,
-        batch: resolved.plan.batch,
-        overload: match resolved.plan.overload {
-            Overload::Block => "block",
-            Overload::Drop => "drop",
-        },
-        pinned: args.pin,
-        wait: format!("{:?}", outcome.wait).to_lowercase(),
-        zero_copy: resolved.set.tables().iter().all(EventTable::is_zero_copy),
-    }
-}
-
-fn status(outcome: &Outcome) -> RunStatus {
-    match (&outcome.error, outcome.interrupted) {
-        (Some(_), _) => RunStatus::Failed,
-        (None, true) => RunStatus::Interrupted,
-        (None, false) => RunStatus::Complete,
     }
 }
 

@@ -9,7 +9,7 @@ use trigsieve::model::ModelBundle;
 use trigsieve::score::{Scorer, ScorerFactory, ScorerSpec};
 
 use super::Context;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ModelArgs};
 use super::progress::events_bar;
 
 /// A bundle with one scorer.
@@ -22,14 +22,14 @@ pub struct LoadedModel {
 
 impl LoadedModel {
     /// Opens the bundle in `folder` and makes the scorer that `engine` asks for.
-    pub fn open(folder: &Path, engine: &EngineArgs) -> anyhow::Result<Self> {
-        Self::of_spec(folder, &engine.spec()?)
+    pub fn open(folder: &PathBuf, engine: &EngineArgs, model: &ModelArgs) -> anyhow::Result<Self> {
+        let spec = engine.spec()?;
+        let bundles = model.open([folder])?;
+        Self::of_bundle(&bundles[0], &spec)
     }
 
-    /// Opens the bundle in `folder` and makes the scorer of `spec`.
-    pub fn of_spec(folder: &Path, spec: &ScorerSpec) -> anyhow::Result<Self> {
-        let bundle = ModelBundle::open(folder)?;
-        let factory = spec.load(&bundle)?;
+    fn of_bundle(bundle: &ModelBundle, spec: &ScorerSpec) -> anyhow::Result<Self> {
+        let factory = spec.load(bundle)?;
         let scorer = factory.scorer()?;
         let model = Model {
             name: bundle.card().name.clone(),
@@ -49,6 +49,11 @@ impl LoadedModel {
             Ok(table)
         };
         paths.iter().map(open).collect()
+    }
+
+    /// [`ModelArgs::self_test`].
+    pub fn self_test(&mut self, args: &ModelArgs, tables: &[EventTable]) -> anyhow::Result<()> {
+        args.self_test(self.scorer.as_mut(), &self.model.name, tables)
     }
 
     /// Scores a file behind a progress bar.

@@ -105,6 +105,7 @@ pub fn run(args: &SendArgs, context: Context) -> anyhow::Result<()> {
     stop_on_signals(&stop)?;
     let mut target = target(args, &set)?;
     let total = match plan.span {
+        Span::Events { first, end } => end.saturating_sub(first),
         Span::Passes(passes) => set.len().saturating_mul(passes),
         Span::Time(time) => (time.as_secs_f64() * plan.clock.rate_hz().unwrap_or(0.0)) as u64,
     };

@@ -10,7 +10,7 @@ use trigsieve_fixed::CheckedProgram;
 
 use super::{CompareError, Number};
 use crate::contain::contain;
-use crate::event::EventTable;
+use crate::event::{EventTable, read_batches};
 
 /// How golden scores are to be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,13 +161,16 @@ impl GoldenScores {
 }
 
 fn read_arrow(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let reader = arrow_ipc::reader::FileReader::try_new(std::io::BufReader::new(file), None);
-    let reader = reader.map_err(|error| error.to_string())?;
-    let column = column_of(&reader.schema(), options)?;
+    // Arrow's own reader of files allocates what a damaged one says.
+    let (schema, batches) = read_batches(path).map_err(|error| {
+        // The caller names the file.
+        let (text, file) = (error.to_string(), format!("{}: ", path.display()));
+        text.strip_prefix(&file).unwrap_or(&text).to_owned()
+    })?;
+    let column = column_of(&schema, options)?;
     let mut scores = GoldenScores::new(options);
-    for batch in reader {
-        scores.extend_by(&batch.map_err(|error| error.to_string())?, column)?;
+    for batch in batches {
+        scores.extend_by(&batch, column)?;
     }
     Ok(scores)
 }

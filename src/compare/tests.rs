@@ -83,3 +83,16 @@ fn golden_scores_are_read_from_text() {
         assert!(error.contains(word) && error.contains("golden.csv"), "{error}");
     }
 }
+
+/// Found by fuzzing: a block of 2^51 bytes in the footer of a file of 485, which Arrow's own reader of files asked the
+/// system for.
+#[test]
+fn a_golden_file_that_claims_more_than_it_has_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("golden.arrow");
+    let seed = include_bytes!("../../fuzz/seeds/golden/claims_too_much");
+    // The first byte is for the fuzz target.
+    std::fs::write(&path, &seed[1..]).unwrap();
+    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("golden.arrow") && error.matches("golden.arrow").count() == 1, "{error}");
+}

@@ -88,8 +88,13 @@ pub enum ConvertError {
         symbol: &'static str,
     },
     /// No event has an object.
-    #[error("no event with an object to fit the sizes of dm_static to; give them, or another --encoding")]
-    NothingToFit,
+    #[error(
+        "{path}: no event with an object to fit the sizes of dm_static to; give them, or another --encoding"
+    )]
+    NothingToFit {
+        /// The first file.
+        path: PathBuf,
+    },
     /// The encoding of a table or a model cannot be had.
     #[error("{path}: {reason}")]
     Reference {

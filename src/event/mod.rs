@@ -28,6 +28,7 @@ pub use object::{CollisionEvent, ObjectSymbol, PhysicsObject};
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};
 pub use stats::{ColumnCount, FeatureStats, TableStats};
+pub(crate) use table::read_batches;
 pub use table::{EventTable, TableBatch};
 pub use units::{HardwareUnit, HardwareUnits, UnitsError};
-pub use writer::{BATCH_ROWS, EventWriter};
+pub use writer::{BATCH_ROWS, EventWriter, STREAM_OFFSET};

@@ -68,11 +68,7 @@ impl EventTable {
     fn open_trusting(path: &Path) -> Result<Self, EventError> {
         let (watched, file) = map_file(path)?;
         let footer_bytes = footer_slice(&file, path)?;
-        let footer = root_as_footer(&footer_bytes).map_err(|error| EventError::Format {
-            path: path.to_owned(),
-            reason: format!("footer: {error}"),
-            offset: (file.len() - TRAILER_BYTES - footer_bytes.len()) as u64,
-        })?;
+        let footer = footer_of(&footer_bytes, &file, path)?;
         let arrow_schema = schema_of(&footer, path)?;
         let schema = EventSchema::from_arrow(&arrow_schema, path)?;
         let batches = decode(&file, &footer, &arrow_schema, path)?
@@ -326,6 +322,28 @@ fn contains(whole: &[u8], part: &[u8]) -> bool {
 }
 
 /// Bytes of the footer, bounds checked against the file.
+/// The schema and the record batches of any Arrow IPC file, with the limits of an event table. May panic inside Arrow
+/// where the file is damaged: to be called within [`contain`].
+pub(crate) fn read_batches(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), EventError> {
+    let (watched, file) = map_file(path)?;
+    let footer_bytes = footer_slice(&file, path)?;
+    let footer = footer_of(&footer_bytes, &file, path)?;
+    let schema = schema_of(&footer, path)?;
+    let batches = decode(&file, &footer, &schema, path)?;
+    match watched.is_intact() {
+        true => Ok((schema, batches)),
+        false => Err(EventError::Truncated { path: path.to_owned(), bytes: file.len() as u64 }),
+    }
+}
+
+fn footer_of<'a>(footer_bytes: &'a [u8], file: &Buffer, path: &Path) -> Result<Footer<'a>, EventError> {
+    root_as_footer(footer_bytes).map_err(|error| EventError::Format {
+        path: path.to_owned(),
+        reason: format!("footer: {error}"),
+        offset: (file.len() - TRAILER_BYTES - footer_bytes.len()) as u64,
+    })
+}
+
 fn footer_slice(file: &Buffer, path: &Path) -> Result<Buffer, EventError> {
     let format = |reason: String, offset: usize| EventError::Format {
         path: path.to_owned(),

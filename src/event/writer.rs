@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,13 @@ use crate::durable::AtomicFile;
 /// Events in a record batch of the files we write: a power of two, so that batches of scoring never straddle
 /// two of them, and small enough to stream.
 pub const BATCH_ROWS: usize = 65_536;
+
+/// Where the Arrow IPC stream begins in a file of [`EventWriter`]: after the magic, padded. The footer, which makes it a
+/// file, comes last, so that an unfinished file is a readable stream.
+pub const STREAM_OFFSET: u64 = ALIGNMENT as u64;
+
+/// Buffers of the files we write begin at multiples of this.
+const ALIGNMENT: usize = 64;
 
 /// Writes an event table: uncompressed Arrow IPC with 64-byte alignment, so that it maps. The file appears
 /// under its name when [`EventWriter::finish`] succeeds.
@@ -110,6 +118,21 @@ impl EventWriter {
         self.writer.write_metadata(key, value);
     }
 
+    /// Hands everything written so far to the system: its length in bytes, and the open file for another thread to sync.
+    /// What lies in it from [`STREAM_OFFSET`] on is an Arrow IPC stream.
+    ///
+    /// # Errors
+    /// [`EventError::Io`].
+    pub fn flushed(&mut self) -> Result<(u64, File), EventError> {
+        let file = self.writer.get_mut();
+        file.flushed().map_err(|source| EventError::Io { path: file.path().to_owned(), source })
+    }
+
+    /// The unfinished file itself: see [`AtomicFile`].
+    pub fn file(&mut self) -> &mut AtomicFile {
+        self.writer.get_mut()
+    }
+
     /// Writes the footer, syncs, and gives the file its name. Returns the number of events.
     ///
     /// # Errors
@@ -129,7 +152,7 @@ impl EventWriter {
 }
 
 fn ipc_options() -> Result<IpcWriteOptions, ArrowError> {
-    IpcWriteOptions::try_new(64, false, MetadataVersion::V5)
+    IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)
 }
 
 fn batch_of(

@@ -1,15 +1,17 @@
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use trigsieve_files::checksum::{sha256_hex, sha256_of_file};
-use trigsieve_onnx::ModelSummary;
+use trigsieve_onnx::{MAX_MODEL_BYTES, ModelSummary};
 
-use super::{Card, FixedProgram, ModelError, Precision};
+use super::{Card, FixedProgram, ModelError, Precision, VerifyKey};
 
 /// File name of the card.
 pub const CARD_FILE: &str = "model.toml";
 
-/// Graphs of trigger-size networks are well under this; a larger file is refused before it is read.
-const MAX_GRAPH_BYTES: u64 = 1 << 30;
+/// A card has some kilobytes; a larger one is refused before it is read.
+const MAX_CARD_BYTES: u64 = 1 << 20;
 
 /// An opened bundle: the card, and the folder it describes.
 #[derive(Clone, Debug)]
@@ -39,11 +41,21 @@ impl ModelBundle {
     /// # Errors
     /// [`ModelError::Io`] when there is none, [`ModelError::Card`] when it cannot be read or has unknown keys.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        Self::open_signed(folder, None)
+    }
+
+    /// [`ModelBundle::open`], where the card has to be signed by `key`, if there is one. The card vouches for every other
+    /// file.
+    ///
+    /// # Errors
+    /// As [`ModelBundle::open`], and [`ModelError::Signature`].
+    pub fn open_signed(folder: &Path, key: Option<&VerifyKey>) -> Result<Self, ModelError> {
         let path = folder.join(CARD_FILE);
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let card: Card = toml::from_str(&text)
-            .map_err(|error| ModelError::Card { path: path.clone(), reason: error.to_string() })?;
+        let bad = |reason: String| ModelError::Card { path: path.clone(), reason };
+        let bytes = read_bounded(&path, MAX_CARD_BYTES)?;
+        key.map_or(Ok(()), |key| key.check(&path, &bytes))?;
+        let text = String::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
+        let card: Card = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
         check_card(&card, &path)?;
         Ok(Self { folder: folder.to_owned(), card })
     }
@@ -102,7 +114,7 @@ impl ModelBundle {
             return Err(ModelError::NoGraph { card: card_path, file, files });
         };
         let path = self.folder.join(file);
-        let bytes = read_bounded(&path)?;
+        let bytes = read_bounded(&path, MAX_MODEL_BYTES as u64)?;
         let sha256 = sha256_hex(&bytes);
         if &sha256 != expected {
             let expected = expected.clone();
@@ -149,14 +161,21 @@ fn check_card(card: &Card, path: &Path) -> Result<(), ModelError> {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, ModelError> {
+/// Reads a file of at most `limit` bytes; a larger one is refused before its bytes are in memory.
+pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(io)?.len();
-    if length > MAX_GRAPH_BYTES {
-        let reason = format!("{length} bytes; graphs over {MAX_GRAPH_BYTES} bytes are refused");
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::new();
+    if length <= limit {
+        // It may have grown since, or be no plain file.
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    }
+    if length.max(bytes.len() as u64) > limit {
+        let reason = format!("over {limit} bytes, the most that is read");
         return Err(ModelError::Graph { path: path.to_owned(), reason });
     }
-    std::fs::read(path).map_err(io)
+    Ok(bytes)
 }
 
 fn checked_summary(bytes: &[u8], path: &Path, k: usize) -> Result<ModelSummary, ModelError> {

@@ -55,6 +55,14 @@ pub enum ModelError {
     /// The fixed-point program is none, or cannot run.
     #[error(transparent)]
     Program(#[from] trigsieve_fixed::FileError),
+    /// The bundle is not signed as the operator asks.
+    #[error("{path}: {reason}")]
+    Signature {
+        /// The signature, or the key.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The graph is refused before any runtime sees it.
     #[error("{path}: {reason}")]
     Graph {

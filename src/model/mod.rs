@@ -5,6 +5,7 @@ mod card;
 mod error;
 mod fixed;
 mod output;
+mod signature;
 
 pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle};
 pub use card::{
@@ -14,4 +15,5 @@ pub use card::{
 pub use error::ModelError;
 pub use fixed::FixedProgram;
 pub use output::{BundleDraft, BundleOutput};
+pub use signature::VerifyKey;
 pub use trigsieve_files::checksum::{sha256_hex, sha256_of_file};

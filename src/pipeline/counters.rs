@@ -48,6 +48,10 @@ pub struct Counters {
     pub events_scored: u64,
     /// Of those, with a non-finite input or score.
     pub events_invalid: u64,
+    /// Of those scored, the ones that the workers kept for the sink: they pass a path, or are invalid.
+    pub events_kept: u64,
+    /// Of those scored, the ones near a threshold: see [`crate::trigger::Decider::with_band`].
+    pub events_near_threshold: u64,
     /// Events that got none, by cause.
     pub events_dropped: Dropped,
     /// Scored events whose block reached the sink.
@@ -74,6 +78,8 @@ impl Counters {
         self.events_in += other.events_in;
         self.events_scored += other.events_scored;
         self.events_invalid += other.events_invalid;
+        self.events_kept += other.events_kept;
+        self.events_near_threshold += other.events_near_threshold;
         self.events_delivered += other.events_delivered;
         self.events_dropped.queue_full += other.events_dropped.queue_full;
         self.events_dropped.source_late += other.events_dropped.source_late;

@@ -34,6 +34,14 @@ pub enum PipelineError {
         /// The panic's message.
         message: String,
     },
+    /// A scorer has changed what numbers mean on its thread.
+    #[error(
+        "worker {worker}: a library has told the processor to take denormal numbers for zero, so that decisions could differ"
+    )]
+    Denormals {
+        /// Which worker.
+        worker: usize,
+    },
     /// A thread could not be started or pinned.
     #[error("{stage}: {source}")]
     Thread {

@@ -7,11 +7,14 @@ mod affinity;
 mod block;
 
 mod counters;
+mod denormals;
 mod error;
 mod finite;
 mod replay;
 mod source;
 mod stop;
+#[cfg(test)]
+mod stress;
 #[cfg(test)]
 mod tests;
 mod wait;

@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
-use std::thread::{Scope, ScopedJoinHandle};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -12,7 +12,7 @@ use super::counters::Counters;
 use super::source::Source;
 pub use super::source::Span;
 use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};
-use super::{Overload, PipelineError, Sink, Stop, WaitStrategy, bind_to_core};
+use super::{Overload, PipelineError, Sink, Stop, WaitStrategy, bind_to_core, denormals};
 use crate::latency::{StageLatencies, histogram};
 use crate::score::Scorer;
 use crate::source::{Clock, EventSet};
@@ -128,23 +128,21 @@ pub fn replay(
     };
 
     let sink_pause = sink_pause(&plan.clock, blocks);
-    let ready = Barrier::new(workers.len() + 2);
-    let start = StartTime::default();
+    let gate = Gate::default();
     std::thread::scope(|scope| {
-        let shared = Shared { ready: &ready, start: &start, stop, pin: plan.pin };
+        let shared = Shared { gate: &gate, stop, pin: plan.pin };
         let workers: Vec<_> = workers
             .into_iter()
             .enumerate()
-            .map(|(index, worker)| spawn_worker(scope, index, worker, shared))
+            .filter_map(|(index, worker)| spawn_worker(scope, index, worker, shared))
             .collect();
-        let sink = scope.spawn(move || {
-            shared.ready.wait();
-            Ordered::new(sink_rings, shared.start.get(), sink_pause).run(sink, stop, progress)
-        });
+        let run_sink =
+            move || Ordered::new(sink_rings, shared.gate.pass(), sink_pause).run(sink, stop, progress);
+        let sink = started(Builder::new().spawn_scoped(scope, run_sink), "the sink", stop);
         pin(plan.pin, 0, "source", stop);
-        start.set();
-        ready.wait();
-        let source_tally = source.run(start.get(), stop);
+        // After a stage that could not be started the source finds the run stopped, and the others find it gone.
+        let start = gate.open(workers.len() + usize::from(sink.is_some()));
+        let source_tally = source.run(start, stop);
         drop(source);
         let mut outcome = nothing(wait);
         outcome.counters.merge(&source_tally.counters);
@@ -158,14 +156,15 @@ pub fn replay(
                 Err(panic) => stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
             }
         }
-        match sink.join() {
-            Ok(tally) => {
+        match sink.map(ScopedJoinHandle::join) {
+            Some(Ok(tally)) => {
                 outcome.counters.events_delivered = tally.delivered;
                 outcome.handover = tally.handover;
             }
-            Err(panic) => stop.fail(panicked("the sink", panic.as_ref())),
+            Some(Err(panic)) => stop.fail(panicked("the sink", panic.as_ref())),
+            None => {}
         }
-        outcome.wall = start.get().elapsed();
+        outcome.wall = start.elapsed();
         outcome.interrupted = stop.was_interrupted();
         if let Err(error) = set.check_all_intact() {
             stop.fail(PipelineError::Sink(error));
@@ -175,26 +174,57 @@ pub fn replay(
     })
 }
 
-/// The start of the clock: set once, before the barrier lets the stages go.
+/// Holds the stages until all are there; then the clock starts.
 #[derive(Default)]
-struct StartTime(std::sync::OnceLock<Instant>);
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
 
-impl StartTime {
-    fn set(&self) {
-        self.0.get_or_init(Instant::now);
+#[derive(Default)]
+struct GateState {
+    arrived: usize,
+    start: Option<Instant>,
+}
+
+impl Gate {
+    /// Waits for the start of the clock.
+    fn pass(&self) -> Instant {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.arrived += 1;
+        self.changed.notify_all();
+        loop {
+            match state.start {
+                Some(start) => return start,
+                None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
     }
 
-    fn get(&self) -> Instant {
-        *self.0.get_or_init(Instant::now)
+    /// Starts the clock when so many stages wait for it.
+    fn open(&self, stages: usize) -> Instant {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.arrived < stages {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let start = *state.start.get_or_insert_with(Instant::now);
+        self.changed.notify_all();
+        start
     }
 }
 
 #[derive(Clone, Copy)]
 struct Shared<'a> {
-    ready: &'a Barrier,
-    start: &'a StartTime,
+    gate: &'a Gate,
     stop: &'a Stop,
     pin: bool,
+}
+
+/// The thread, or none and the run stopped, when the system has no room for it.
+fn started<T>(thread: std::io::Result<T>, stage: &str, stop: &Stop) -> Option<T> {
+    let failed =
+        |source| stop.fail(PipelineError::Thread { stage: format!("{stage}: cannot be started"), source });
+    thread.map_err(failed).ok()
 }
 
 fn nothing(wait: WaitStrategy) -> Outcome {
@@ -259,11 +289,10 @@ fn spawn_worker<'scope, 'env>(
     index: usize,
     mut worker: Worker<'env>,
     shared: Shared<'env>,
-) -> ScopedJoinHandle<'scope, WorkerTally> {
-    scope.spawn(move || {
+) -> Option<ScopedJoinHandle<'scope, WorkerTally>> {
+    let run = move || {
         pin(shared.pin, index + 1, "worker", shared.stop);
-        shared.ready.wait();
-        let start = shared.start.get();
+        let start = shared.gate.pass();
         // A panic must not lose the counts: it fails the run, and the second call drains the queue.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(start, shared.stop)));
         if let Err(panic) = outcome {
@@ -271,8 +300,12 @@ fn spawn_worker<'scope, 'env>(
             worker.abandon();
             worker.run(start, shared.stop);
         }
+        if !denormals::are_kept() {
+            shared.stop.fail(PipelineError::Denormals { worker: index });
+        }
         worker.finish()
-    })
+    };
+    started(Builder::new().spawn_scoped(scope, run), &format!("worker {index}"), shared.stop)
 }
 
 fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> PipelineError {

@@ -28,6 +28,14 @@ pub enum Span {
     Passes(u64),
     /// For this long, over and over.
     Time(Duration),
+    /// The events of these numbers, over and over the set: the rest of a run whose first part was done before. The clock
+    /// starts anew with the first of them.
+    Events {
+        /// The first.
+        first: u64,
+        /// The one after the last.
+        end: u64,
+    },
 }
 
 /// Offers the events to the workers when the clock says so.
@@ -64,7 +72,8 @@ impl Source<'_> {
     /// Runs to the end of the span or until a stop; dropping the queues afterwards lets the workers finish.
     pub(super) fn run(&mut self, start: Instant, stop: &Stop) -> SourceTally {
         let mut tally = SourceTally::default();
-        let mut position = Position::default();
+        let cursor = self.set.cursor_at(self.first_event());
+        let mut position = Position { cursor, ..Position::default() };
         let last_event = self.last_event();
         let mut previous_ns = 0;
         let waiter = self.wait.waiter();
@@ -89,6 +98,13 @@ impl Source<'_> {
         tally
     }
 
+    fn first_event(&self) -> u64 {
+        match self.span {
+            Span::Events { first, .. } => first,
+            Span::Passes(_) | Span::Time(_) => 0,
+        }
+    }
+
     /// Number of events in the span. A time on a clock is a number of events too, so that the last one is the last
     /// one scheduled in it, however late the source is.
     fn last_event(&self) -> u64 {
@@ -98,6 +114,7 @@ impl Source<'_> {
                 self.clock.due(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
             }
             Span::Time(_) => u64::MAX,
+            Span::Events { first, end } => end.saturating_sub(first),
         }
     }
 

@@ -30,7 +30,7 @@ fn events_file(path: &Path, events: usize, batch: usize, invalid: &[usize]) {
     writer.finish().unwrap();
 }
 
-fn set(events: usize, batch: usize, invalid: &[usize]) -> (tempfile::TempDir, EventSet) {
+pub(super) fn set(events: usize, batch: usize, invalid: &[usize]) -> (tempfile::TempDir, EventSet) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.arrow");
     events_file(&path, events, batch, invalid);
@@ -39,9 +39,9 @@ fn set(events: usize, batch: usize, invalid: &[usize]) -> (tempfile::TempDir, Ev
 }
 
 /// Scores an event with its first input; what else it does is up to the test.
-struct FirstInput<F> {
-    calls: u64,
-    before: F,
+pub(super) struct FirstInput<F> {
+    pub(super) calls: u64,
+    pub(super) before: F,
 }
 
 impl<F: FnMut(u64) -> Result<(), ScoreError> + Send> Scorer for FirstInput<F> {
@@ -102,7 +102,7 @@ fn at_max(batch: usize) -> ReplayPlan {
     plan(Clock::Unpaced, Overload::Block, batch, Span::Passes(1))
 }
 
-fn cut(threshold: f32) -> Decider {
+pub(super) fn cut(threshold: f32) -> Decider {
     Decider::new(&[ResolvedPath { name: "cut".into(), model_index: 0, threshold, prescale: 1, bit: 0 }], 1)
 }
 
@@ -265,4 +265,42 @@ fn an_interrupt_decides_what_was_offered() {
     outcome.counters.check(true).unwrap();
     assert_eq!(outcome.counters.events_dropped.total(), 0);
     assert_eq!(sink.scores.len() as u64, outcome.counters.events_in);
+}
+
+/// A library that was compiled with fast mathematics does this to the thread that calls it.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_scorer_that_turns_denormals_off_ends_the_run() {
+    let (_folder, set) = set(1_000, 100, &[]);
+    let flushes = |call| {
+        if call == 5 {
+            // Every exception masked, FTZ (bit 15) and DAZ (bit 6): Intel SDM volume 1, 10.2.3.
+            let mxcsr: u32 = 0x9fc0;
+            // SAFETY: the register takes this value, and only arithmetic with denormal numbers on this thread, which ends
+            // with the run, is another from here on.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack)) };
+        }
+        Ok(())
+    };
+    let mut sink = Collect::default();
+    let outcome = run(&set, &at_max(64), scorers(1, flushes), &mut sink, &Stop::default());
+    let error = outcome.error.as_ref().unwrap().to_string();
+    assert!(error.contains("denormal"), "{error}");
+}
+
+#[test]
+fn events_near_a_threshold_are_counted() {
+    let (_folder, set) = set(1_000, 100, &[]);
+    // Scores are whole numbers, and 500 (1 + 1e-5) is above the one and near it.
+    for (threshold, band, near) in
+        [(500.0, 0.0, 0), (500.0, 1e-5, 1), (500.0 * (1.0 + 5e-6), 1e-5, 1), (500.5, 1e-5, 0)]
+    {
+        let decider = cut(threshold).with_band(band);
+        let mut sink = Collect::default();
+        let outcome =
+            replay(&set, &at_max(64), &decider, scorers(2, |_| Ok(())), &mut sink, &Stop::default(), &|_| {})
+                .unwrap();
+        assert_eq!(outcome.counters.events_near_threshold, near, "{threshold}, {band}");
+        assert_eq!(sink.ids.len(), (0..1000).filter(|id| *id as f32 >= threshold).count());
+    }
 }

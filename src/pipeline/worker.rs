@@ -173,8 +173,12 @@ impl<'a> Worker<'a> {
             } else {
                 INVALID_BIT
             };
+            if self.decider.is_near(|model| self.scores[model][event]) {
+                self.tally.counters.events_near_threshold += 1;
+            }
             if decision != 0 {
                 self.tally.counters.events_invalid += u64::from(decision == INVALID_BIT);
+                self.tally.counters.events_kept += 1;
                 let scores = self.scores.iter().map(|scores| scores[event]);
                 block.push(block.run.first + event as u32, decision, scores);
             }

@@ -52,6 +52,14 @@ pub enum ScoreError {
         /// Its reason.
         reason: String,
     },
+    /// The model does not tell the events apart that it is to decide on.
+    #[error("the model {model} is degenerate: {reason}; deploy it all the same with --allow-degenerate")]
+    Degenerate {
+        /// Its name.
+        model: String,
+        /// What its scores are.
+        reason: String,
+    },
     /// The lengths do not fit.
     #[error("expected {expected}, found {found}")]
     Shape {

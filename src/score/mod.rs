@@ -8,6 +8,7 @@ mod fixed;
 mod onnx;
 mod rten;
 mod runtime;
+mod self_test;
 mod table;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use fixed::FixedScorer;
 pub use onnx::OnnxScorer;
 pub use rten::RtenScorer;
 pub use runtime::{RuntimeLibrary, find_runtime};
+pub use self_test::{SELF_TEST_EVENTS, self_test};
 pub use table::{score_table, score_table_with};
 pub use trigsieve_fixed::Simd;
 

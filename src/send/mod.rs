@@ -108,11 +108,15 @@ pub fn send(
     let start = Instant::now();
     let total = match plan.span {
         Span::Passes(passes) => Some(set.len().saturating_mul(passes)),
+        Span::Events { first, end } => Some(end.saturating_sub(first)),
         Span::Time(_) => None,
     };
+    if let Span::Events { first, .. } = plan.span {
+        cursor = set.cursor_at(first);
+    }
     while !stop.is_requested() {
         let left = match plan.span {
-            Span::Passes(_) => total.unwrap_or(0) - sent,
+            Span::Passes(_) | Span::Events { .. } => total.unwrap_or(0) - sent,
             Span::Time(time) if start.elapsed() < time => u64::MAX,
             Span::Time(_) => 0,
         };

@@ -3,7 +3,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::durable::remove_partials;
+use super::{CHECKPOINT, Checkpoint, CheckpointError};
+use crate::durable::partials;
 
 /// Held while a run writes to the folder.
 const LOCK: &str = ".trigsieve.lock";
@@ -25,6 +26,8 @@ pub struct RunFolder {
     path: PathBuf,
     /// Files of an older run, which the new one is to replace.
     older: Vec<&'static str>,
+    /// Unfinished files of it, which the checkpoint of an older run may need.
+    unfinished: Vec<PathBuf>,
     /// The lock lives as long as the open file.
     _lock: File,
 }
@@ -56,6 +59,25 @@ pub enum FolderError {
         /// A file of that run.
         file: &'static str,
     },
+    /// It holds a run that was stopped.
+    #[error(
+        "output folder {path}: holds an unfinished run of {events} events so far; go on with --resume, or replace it with \
+         --force"
+    )]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+        /// Events that it came through.
+        events: u64,
+    },
+    /// It may hold such a run, but what that left cannot be read.
+    #[error("output folder {path}: {source}; replace it with --force")]
+    Checkpoint {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: CheckpointError,
+    },
 }
 
 impl RunFolder {
@@ -65,7 +87,27 @@ impl RunFolder {
     /// # Errors
     /// [`FolderError`].
     pub fn claim(path: &Path, force: bool) -> Result<Self, FolderError> {
-        Self::claim_for(path, force, &RUN_FILES)
+        let folder = Self::lock(path, &RUN_FILES)?;
+        if force {
+            return Ok(folder);
+        }
+        let events = match Checkpoint::read(path) {
+            Ok(checkpoint) => checkpoint.map_or(0, |checkpoint| checkpoint.seen.events),
+            Err(source) => return Err(FolderError::Checkpoint { path: path.to_owned(), source }),
+        };
+        if events > 0 {
+            return Err(FolderError::Unfinished { path: path.to_owned(), events });
+        }
+        folder.vacant()
+    }
+
+    /// [`RunFolder::claim`] for a run that goes on where an older one was stopped: it is up to the caller to see that
+    /// it does.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn claim_to_resume(path: &Path) -> Result<Self, FolderError> {
+        Self::lock(path, &RUN_FILES)
     }
 
     /// [`RunFolder::claim`] for a command that leaves `files` instead of those of a replay.
@@ -73,17 +115,34 @@ impl RunFolder {
     /// # Errors
     /// [`FolderError`].
     pub fn claim_for(path: &Path, force: bool, files: &[&'static str]) -> Result<Self, FolderError> {
+        let folder = Self::lock(path, files)?;
+        if force { Ok(folder) } else { folder.vacant() }
+    }
+
+    fn lock(path: &Path, files: &[&'static str]) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
         let lock = lock(path)?;
-        let older: Vec<_> = files.iter().copied().filter(|file| path.join(file).exists()).collect();
-        let folder = Self { path: path.to_owned(), older, _lock: lock };
-        match folder.older.first() {
-            Some(file) if !force => return Err(FolderError::Occupied { path: path.to_owned(), file }),
-            _ => {}
+        let older = files.iter().copied().filter(|file| path.join(file).exists()).collect();
+        let unfinished = files
+            .iter()
+            .chain([&CHECKPOINT])
+            .map(|file| partials(&path.join(file)))
+            .collect::<Result<Vec<_>, _>>();
+        let unfinished = unfinished.map_err(io)?.concat();
+        Ok(Self { path: path.to_owned(), older, unfinished, _lock: lock })
+    }
+
+    /// The folder if there is no older run in it, without what a killed one left that had hardly begun.
+    ///
+    /// # Errors
+    /// [`FolderError::Occupied`].
+    pub fn vacant(mut self) -> Result<Self, FolderError> {
+        if let Some(&file) = self.older.first() {
+            return Err(FolderError::Occupied { path: self.path.clone(), file });
         }
-        files.iter().try_for_each(|file| remove_partials(&folder.file(file))).map_err(io)?;
-        Ok(folder)
+        self.remove_older()?;
+        Ok(self)
     }
 
     /// Removes the files of the older run. Not before there is something to put in their place: a run that cannot
@@ -92,11 +151,25 @@ impl RunFolder {
     /// # Errors
     /// [`FolderError::Io`].
     pub fn remove_older(&mut self) -> Result<(), FolderError> {
-        for file in std::mem::take(&mut self.older) {
-            std::fs::remove_file(self.file(file))
-                .map_err(|source| FolderError::Io { path: self.path.clone(), source })?;
+        let named = std::mem::take(&mut self.older).into_iter().map(|file| self.file(file));
+        let mut all: Vec<PathBuf> = named.collect();
+        all.append(&mut self.unfinished);
+        all.iter().try_for_each(|file| self.remove(file))
+    }
+
+    /// Removes the checkpoint, if there is one: the run is over, or leaves none.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn remove_checkpoint(&self) -> Result<(), FolderError> {
+        self.remove(&self.file(CHECKPOINT))
+    }
+
+    fn remove(&self, file: &Path) -> Result<(), FolderError> {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.map_err(|source| FolderError::Io { path: self.path.clone(), source }),
         }
-        Ok(())
     }
 
     /// Whether `path` is a file of the older run.

@@ -1,14 +1,15 @@
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::{Identity, Invariant};
 use crate::durable::write_atomically;
 use crate::latency::Percentiles;
 use crate::pipeline::{Counters, Outcome};
 use crate::source::Clock;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// Every event of the span was offered.
@@ -49,6 +50,8 @@ pub struct PathReport {
     pub passed: u64,
     /// Of those, kept by the prescale.
     pub accepted: u64,
+    /// Events with its bit in the tagged file, counted in the file; none without a file.
+    pub written: Option<u64>,
     /// Accepted events a second: of the clock when paced, else of wall time.
     pub rate_hz: f64,
 }
@@ -104,12 +107,21 @@ pub struct RunReport {
     pub events_dropped: DroppedReport,
     /// Scored events with a non-finite input or score.
     pub events_invalid: u64,
+    /// Of an engine that computes in float: events whose score is within 1e-5, relative, of a threshold. In batches of
+    /// another size such an event may be decided otherwise. After a resumption, of the last part.
+    pub events_near_threshold: Option<u64>,
     /// Events in the tagged file: accepted by a path, or invalid.
     pub events_tagged: u64,
     /// By path.
     pub events_accepted: Vec<PathReport>,
-    /// `events_in = events_scored + events_dropped` and `scored = delivered` hold.
+    /// Whether every one of `invariants` holds.
     pub counters_add_up: bool,
+    /// Counts of one stage against those of another, and of the tagged file.
+    pub invariants: Vec<Invariant>,
+    /// Of a run that was resumed, the events that were decided before. Times, rates and latencies are of the rest.
+    pub resumed_after: Option<u64>,
+    /// What makes it the same run; only of one that can be resumed.
+    pub identity: Option<Identity>,
     /// From the first event's schedule to the end of the last stage.
     pub wall_seconds: f64,
     /// From the start until the source had offered its last event.

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::StringDictionaryBuilder;
@@ -7,10 +8,12 @@ use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch, StringArray, UInt3
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 
-use super::TaggedWriter;
+use serde::{Deserialize, Serialize};
+
+use super::{Census, Checkpoint, Checkpoints, TaggedWriter};
 use crate::pipeline::{DecidedBlock, PipelineError, Sink};
 use crate::source::EventSet;
-use crate::trigger::Prescaler;
+use crate::trigger::{INVALID_BIT, PathCounter, Prescaler};
 
 /// `decision`, u32: one bit a trigger path, bit 31 for invalid events.
 pub const DECISION: &str = "decision";
@@ -45,7 +48,35 @@ pub struct TaggedEvents<'a> {
     dictionaries: Vec<(usize, Option<StringArray>)>,
     models: usize,
     pending: Pending,
-    written: u64,
+    seen: Seen,
+    /// What the writer has taken.
+    handed: Census,
+    next_sequence: u64,
+    /// Whether no block was missing so far: only then do the counts say how far the input was gone through.
+    contiguous: bool,
+    checkpoints: Option<Checkpoints>,
+}
+
+/// What reached the sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Events of the blocks.
+    pub events: u64,
+    /// Events in the blocks: they pass a path before prescales, or are invalid.
+    pub kept: u64,
+    /// Of those, invalid ones.
+    pub invalid: u64,
+}
+
+/// What a sink has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Counts of the paths.
+    pub paths: Vec<PathCounter>,
+    /// What came in.
+    pub seen: Seen,
+    /// What was handed to the file.
+    pub handed: Census,
 }
 
 /// Accepted events whose rows still lie in the input.
@@ -77,19 +108,79 @@ impl<'a> TaggedEvents<'a> {
             .map(|column| Ok((column, all_entries(set, column)?)))
             .collect::<Result<_, _>>()
             .map_err(arrow_error)?;
-        let pending = Pending::default();
-        Ok(Self { set, prescaler, writer, schema, dictionaries, models, pending, written: 0 })
+        Ok(Self {
+            set,
+            prescaler,
+            writer,
+            schema,
+            dictionaries,
+            models,
+            pending: Pending::default(),
+            seen: Seen::default(),
+            handed: Census::default(),
+            next_sequence: 0,
+            contiguous: true,
+            checkpoints: None,
+        })
     }
 
-    /// Writes what is pending and completes the file. Returns the prescaler with its counts and the number of events
-    /// written.
+    /// Has checkpoints written from now on.
+    #[must_use]
+    pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Goes on from an earlier part of the run, whose events are copied from its file.
     ///
     /// # Errors
-    /// When the file cannot be completed; then there is none.
-    pub fn finish(mut self) -> Result<(Prescaler, u64), PipelineError> {
+    /// When that file cannot be read as far as `from` says, or does not hold what `from` counted.
+    pub fn resumed(mut self, from: &Checkpoint, file: &Path) -> Result<Self, PipelineError> {
+        let TaggedWriter::Arrow(writer) = &mut self.writer else {
+            return Err(PipelineError::Output("only Arrow IPC files can be continued".into()));
+        };
+        self.handed = from.copy_events(file, writer)?;
+        self.seen = from.seen;
+        self.prescaler = Prescaler::resumed(from.paths.clone());
+        Ok(self)
+    }
+
+    /// Writes a last checkpoint, of everything that came in, from which an interrupted run can go on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn pause(&mut self) -> Result<(), PipelineError> {
+        if self.contiguous { self.checkpoint().and_then(|()| self.end_checkpoint()) } else { Ok(()) }
+    }
+
+    /// Writes what is pending and completes the file. The counts come also where that fails; then there is no file, or,
+    /// of a run that can be resumed, the unfinished one of the last checkpoint.
+    pub fn finish(mut self) -> (Tagged, Result<(), PipelineError>) {
+        let flushed = self.flush();
+        let outcome = flushed.and(self.end_checkpoint());
+        let tagged = self.tagged();
+        (tagged, outcome.and_then(|()| self.writer.finish()))
+    }
+
+    fn tagged(&self) -> Tagged {
+        Tagged { paths: self.prescaler.counters().to_vec(), seen: self.seen, handed: self.handed.clone() }
+    }
+
+    /// What was decided so far goes to the file, and word of it to a checkpoint.
+    fn checkpoint(&mut self) -> Result<(), PipelineError> {
         self.flush()?;
-        self.writer.finish()?;
-        Ok((self.prescaler, self.written))
+        let tagged = self.tagged();
+        match (&mut self.checkpoints, &mut self.writer) {
+            (Some(checkpoints), TaggedWriter::Arrow(writer)) => checkpoints.begin(writer, tagged),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_checkpoint(&mut self) -> Result<(), PipelineError> {
+        match (&mut self.checkpoints, &mut self.writer) {
+            (Some(checkpoints), TaggedWriter::Arrow(writer)) => checkpoints.end(writer),
+            _ => Ok(()),
+        }
     }
 
     fn flush(&mut self) -> Result<(), PipelineError> {
@@ -99,7 +190,7 @@ impl<'a> TaggedEvents<'a> {
         let batch = self.batch().map_err(arrow_error)?;
         self.set.check_all_intact()?;
         self.writer.write(&batch)?;
-        self.written += batch.num_rows() as u64;
+        self.handed.add(&batch).map_err(arrow_error)?;
         self.pending.places.clear();
         Ok(())
     }
@@ -123,7 +214,14 @@ impl<'a> TaggedEvents<'a> {
 
 impl Sink for TaggedEvents<'_> {
     fn accept(&mut self, block: &DecidedBlock) -> Result<(), PipelineError> {
+        if self.contiguous && self.checkpoints.as_ref().is_some_and(Checkpoints::is_due) {
+            self.checkpoint()?;
+        }
+        self.contiguous &= block.sequence == self.next_sequence;
+        self.next_sequence = block.sequence + 1;
         for event in block.accepted() {
+            self.seen.kept += 1;
+            self.seen.invalid += u64::from(event.decision == INVALID_BIT);
             let decision = self.prescaler.apply(event.decision);
             if decision == 0 {
                 continue;
@@ -133,6 +231,7 @@ impl Sink for TaggedEvents<'_> {
             self.pending.latencies_ns.push(event.latency_ns);
             self.pending.scores.extend_from_slice(event.scores);
         }
+        self.seen.events += u64::from(block.run.len);
         if self.pending.places.len() >= FLUSH_EVENTS { self.flush() } else { Ok(()) }
     }
 }

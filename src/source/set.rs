@@ -120,6 +120,19 @@ impl EventSet {
         self.tables.iter().try_for_each(EventTable::check_intact)
     }
 
+    /// The place of event number `event` of the endless repetition.
+    #[must_use]
+    pub fn cursor_at(&self, event: u64) -> Cursor {
+        let mut left = event % self.events.max(1);
+        for (batch, events) in self.batches().map(TableBatch::len).enumerate() {
+            if left < events as u64 {
+                return Cursor { batch, row: left as usize };
+            }
+            left -= events as u64;
+        }
+        Cursor::default()
+    }
+
     /// The next run of at most `events` events at `cursor`; it ends with the record batch. The set must not be empty.
     #[must_use]
     pub fn run_at(&self, cursor: Cursor, events: u64) -> Run {

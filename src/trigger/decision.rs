@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::ResolvedPath;
 
 /// Bit of a decision that marks an event with a non-finite input or score. Such an event fires no path; it is
@@ -8,9 +10,15 @@ pub const INVALID_BIT: u32 = 1 << 31;
 #[derive(Clone, Debug)]
 pub struct Decider {
     cuts: Vec<Cut>,
-    /// Lowest threshold by model; infinite for a model without a path.
+    /// Lowest threshold by model, less the band; infinite for a model without a path.
     lowest: Vec<f32>,
+    /// Relative distance from a threshold within which a score is near it.
+    band: f32,
 }
+
+/// How far the scores of a float engine may be apart where it gets the same events in batches of another size, relative.
+/// An event whose score is as near as this to a threshold may be decided otherwise then.
+pub const FLOAT_BAND: f32 = 1e-5;
 
 #[derive(Clone, Copy, Debug)]
 struct Cut {
@@ -32,7 +40,21 @@ impl Decider {
             let of_model = paths.iter().filter(|path| path.model_index == model);
             of_model.map(|path| path.threshold).fold(f32::INFINITY, f32::min)
         };
-        Self { cuts: paths.iter().map(cut).collect(), lowest: (0..models).map(lowest).collect() }
+        Self { cuts: paths.iter().map(cut).collect(), lowest: (0..models).map(lowest).collect(), band: 0.0 }
+    }
+
+    /// The same decisions, but scores within the relative distance `band` of a threshold are known as near it.
+    #[must_use]
+    pub fn with_band(mut self, band: f32) -> Self {
+        self.lowest.iter_mut().for_each(|lowest| *lowest -= band * lowest.abs());
+        self.band = band;
+        self
+    }
+
+    /// Whether a score, by model, is so near a threshold that another rounding could decide otherwise.
+    pub fn is_near(&self, score: impl Fn(usize) -> f32) -> bool {
+        let near = |cut: &Cut| (score(cut.model) - cut.threshold).abs() <= self.band * cut.threshold.abs();
+        self.band > 0.0 && self.cuts.iter().any(near)
     }
 
     /// Whether any of several events with finite scores may pass a path: a quick look with the lowest threshold of
@@ -65,7 +87,7 @@ pub struct Prescaler {
 }
 
 /// Counts of one path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathCounter {
     /// Keep one in this many.
     pub prescale: u32,
@@ -82,6 +104,12 @@ impl Prescaler {
         let counter =
             |path: &ResolvedPath| PathCounter { prescale: path.prescale.max(1), ..PathCounter::default() };
         Self { paths: paths.iter().map(counter).collect(), until_kept: vec![0; paths.len()] }
+    }
+
+    /// The prescaler that goes on from these counts.
+    #[must_use]
+    pub fn resumed(paths: Vec<PathCounter>) -> Self {
+        Self { paths }
     }
 
     /// Clears the bits of `decision` that the prescales take away. Must see the events in order.

@@ -7,5 +7,5 @@ mod menu;
 mod tests;
 
 pub use calibrate::{CalibrationError, RateCut, calibrate, card_thresholds};
-pub use decision::{Decider, INVALID_BIT, PathCounter, Prescaler};
+pub use decision::{Decider, FLOAT_BAND, INVALID_BIT, PathCounter, Prescaler};
 pub use menu::{Calibration, MAX_PATHS, Menu, MenuError, MenuPath, ResolvedPath};

@@ -1,10 +1,12 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|sanitize|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|sanitize|fuzz|soak|miri|deny|setup`. Each sets up what it needs.
 
 mod demo;
 mod fpga;
+mod fuzz;
 mod models;
 mod shell;
 mod tools;
+mod trust;
 mod venv;
 
 use anyhow::{Result, bail};
@@ -27,6 +29,13 @@ usage: cargo xtask TASK
           what fpga needs: an environment with hls4ml and da4ml, Verilator, Yosys
   sanitize
           the fixed-point kernels' tests under AddressSanitizer; needs rustup's nightly toolchain
+  fuzz SECONDS [TARGET...]
+          every reader of what comes from outside, or those named, on damaged bytes; needs the nightly toolchain, too
+  soak [KILLS [RUNS [SEED]]]
+          replays killed at random instants, and the pipeline under injected stalls and failures; 1000 and 20000 by default
+  miri    the rings under Miri; needs the nightly toolchain's component
+  deny [--offline]
+          licences, bans, sources and known vulnerabilities of all dependencies
   setup   the virtual environment with the pinned ONNX Runtime only";
 
 fn main() -> Result<()> {
@@ -41,6 +50,10 @@ fn main() -> Result<()> {
         Some("fpga") => fpga::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fpga-tools") => fpga::tools(),
         Some("sanitize") => sanitize(),
+        Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("soak") => trust::soak(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("miri") => trust::miri(),
+        Some("deny") => trust::deny(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");

@@ -78,7 +78,7 @@ impl Survey {
         }
         match Places::new(places) {
             Some(places) if places.total() > 0 => Ok(places),
-            _ => Err(ConvertError::NothingToFit),
+            _ => Err(ConvertError::NothingToFit { path: self.paths.first().cloned().unwrap_or_default() }),
         }
     }
 
