@@ -111,7 +111,9 @@ fn a_stranger_a_sleeper_and_one_too_many_are_sent_away() {
     assert!(end.status.success(), "{}", end.log);
     assert_eq!(count(&end.report, "/connections_refused"), 1);
     assert_eq!((count(&end.report, "/connections_total"), count(&end.report, "/connections_open")), (3, 0));
-    assert!(end.log.matches("a frame took longer").count() == 2, "{}", end.log);
+    // Within one second they share a line.
+    let lines = end.log.matches("a frame took longer").count();
+    assert!(lines == 2 || end.log.contains("(2 of this kind in a second)"), "{}", end.log);
 }
 
 #[test]
