@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::receive::StopReceiving;
 use super::{Deployment, DeploymentSpec, Intake, Monitor, ServeError, Watch};
+use crate::message::one_line;
 
 /// What a service is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -102,7 +103,7 @@ impl Control {
     pub fn reload(&self) -> Result<Arc<Deployment>, ServeError> {
         let mut generation = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = Deployment::load(&self.spec, *generation + 1)
-            .inspect_err(|error| tracing::error!("models and menu stay as they were: {error}"))?;
+            .inspect_err(|error| tracing::error!("models and menu stay as they were: {}", one_line(error)))?;
         let deployment = Arc::new(loaded);
         *generation += 1;
         self.intake.deploy(Arc::clone(&deployment));

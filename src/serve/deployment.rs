@@ -181,11 +181,23 @@ impl Deployment {
     pub(super) fn log(&self) {
         let (generation, engine) = (self.generation, &*self.engine);
         for ModelId { name, sha256 } in &self.models {
-            tracing::info!(generation, model = name, sha256, engine, "in force: model {name}, {sha256}");
+            tracing::info!(
+                generation,
+                model = name,
+                sha256,
+                engine,
+                "deployment {generation}: model {name}, {sha256}"
+            );
         }
         for path in &self.paths {
             let (name, threshold, prescale) = (&*path.name, path.threshold, path.prescale);
-            tracing::info!(generation, path = name, threshold, prescale, "in force: path {name}");
+            tracing::info!(
+                generation,
+                path = name,
+                threshold,
+                prescale,
+                "deployment {generation}: path {name}"
+            );
         }
     }
 
