@@ -109,7 +109,13 @@ impl Prescaler {
     /// The prescaler that goes on from these counts.
     #[must_use]
     pub fn resumed(paths: Vec<PathCounter>) -> Self {
-        Self { paths }
+        let until_kept = |path: &PathCounter| {
+            let prescale = path.prescale.max(1);
+            // Less than the prescale.
+            let since_kept = (path.passed % u64::from(prescale)) as u32;
+            if since_kept == 0 { 0 } else { prescale - since_kept }
+        };
+        Self { until_kept: paths.iter().map(until_kept).collect(), paths }
     }
 
     /// Clears the bits of `decision` that the prescales take away. Must see the events in order.
