@@ -18,6 +18,12 @@ pub use frame::{Frame, FrameBuffer};
 pub use header::{Element, HEADER_BYTES, Header, MAGIC, VERSION};
 pub use limits::Limits;
 
+/// CRC-32C (Castagnoli) of bytes, as frames state it.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
 /// Identifies an encoding on the wire: CRC-32C of its name, followed, for hardware integers, by a line break and the unit of
 /// each input. 0 stands for "not stated".
 #[must_use]

@@ -12,9 +12,11 @@ mod fpga;
 mod import_hls;
 mod inspect;
 mod last_words;
+mod nats_setup;
 mod output;
 mod pace;
 mod progress;
+mod publish_model;
 mod replay;
 mod sample;
 mod send;
@@ -77,6 +79,8 @@ enum Command {
     Bench(bench::BenchArgs),
     Serve(serve::ServeArgs),
     Send(send::SendArgs),
+    PublishModel(publish_model::PublishModelArgs),
+    NatsSetup(nats_setup::NatsSetupArgs),
 }
 
 /// What every command gets besides its own arguments.
@@ -112,6 +116,8 @@ fn run(command: Command, context: Context) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(&args, context),
         Command::Serve(args) => serve::run(&args, context),
         Command::Send(args) => send::run(&args, context),
+        Command::NatsSetup(args) => nats_setup::run(&args, context),
+        Command::PublishModel(args) => publish_model::run(&args, context),
     }
 }
 

@@ -9,9 +9,9 @@ use trigsieve::durable::write_atomically;
 use trigsieve::event::ElementType;
 use trigsieve::pipeline::{Span, Stop};
 use trigsieve::send::{
-    ArrowTarget, Faults, FrameTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send,
+    ArrowTarget, Faults, FrameTarget, NatsTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send,
 };
-use trigsieve::serve::Address;
+use trigsieve::serve::{Address, NatsPublisher};
 use trigsieve::source::{Clock, EventSet, FillingScheme};
 
 use super::Context;
@@ -27,6 +27,8 @@ use super::units::format_rate;
 const DATAGRAM_BYTES: usize = 65_507;
 /// Events of a frame where nothing else limits it.
 const FRAME_EVENTS: u32 = 4096;
+/// The same on NATS, whose messages have 1 MiB at most unless the server is told otherwise.
+const MESSAGE_EVENTS: u32 = 1024;
 
 /// Send events to a service as a detector would: in frames, paced by the bunch clock, with faults on request.
 #[derive(Args, Debug)]
@@ -38,16 +40,20 @@ pub struct SendArgs {
     /// Event tables, in order.
     #[arg(required = true, value_name = "EVENTS")]
     events: Vec<PathBuf>,
-    /// The service: udp://HOST:PORT or udp://GROUP:PORT[@INTERFACE], tcp://HOST:PORT, unix:PATH, or stdout (an Arrow IPC stream, for `serve --source stdin`).
+    /// The service: udp://HOST:PORT or udp://GROUP:PORT[@INTERFACE], tcp://HOST:PORT, unix:PATH, nats://HOST:PORT/STREAM (tls://
+    /// where it must be encrypted), or stdout (an Arrow IPC stream, for `serve --source stdin`).
     #[arg(long, value_name = "ADDRESS")]
     to: Address,
+    /// Make the stream of NATS if it is missing.
+    #[arg(long)]
+    create: bool,
     /// Rate of events: 40MHz, 100kHz, ... or `max`, as fast as it goes.
     #[arg(long, default_value = "max", value_parser = parse_rate, value_name = "RATE")]
     rate: ClockRate,
     /// Bunch slots (BCID 0-3563) that collide, one or a range a line; with --rate 40MHz.
     #[arg(long, value_name = "FILE")]
     filling_scheme: Option<PathBuf>,
-    /// Events of a frame [default: 4096, on UDP what fits into a datagram].
+    /// Events of a frame [default: 4096, on NATS 1024, on UDP what fits into a datagram].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     frame_events: Option<u32>,
     /// Run number of the frames [default: the time in milliseconds modulo 2^32]. A service takes frames of the same run, sender and number once.
@@ -154,7 +160,8 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
 /// As many events as asked for, where they fit.
 fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
     if !matches!(args.to, Address::Udp(_) | Address::Multicast(..)) {
-        return Ok(args.frame_events.unwrap_or(FRAME_EVENTS));
+        let nats = matches!(args.to, Address::Nats(_));
+        return Ok(args.frame_events.unwrap_or(if nats { MESSAGE_EVENTS } else { FRAME_EVENTS }));
     }
     let schema = set.tables()[0].schema();
     let input_bytes = match schema.element {
@@ -186,12 +193,16 @@ fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget
             let output = std::io::BufWriter::new(std::io::stdout());
             Box::new(ArrowTarget::new(output, set.tables()[0].schema())?)
         }
+        Address::Nats(text) => {
+            let address = text.parse().map_err(|error| usage(format!("--to {error}")))?;
+            Box::new(NatsTarget(NatsPublisher::open(&address, args.create)?))
+        }
         Address::Udp(address) => Box::new(UdpTarget::new(*address)?),
         Address::Multicast(group, interface) => Box::new(UdpTarget::group(*group, *interface)?),
         Address::Tcp(address) => Box::new(StreamTarget::tcp(*address)?),
         Address::Unix(path) => Box::new(StreamTarget::unix(path)?),
-        Address::Nats(_) | Address::Folder(_) => {
-            return Err(usage(format!("--to {to}: events go to udp://, tcp://, unix: or stdout")));
+        Address::Folder(_) => {
+            return Err(usage(format!("--to {to}: events go to udp://, tcp://, unix:, nats:// or stdout")));
         }
     })
 }
@@ -199,7 +210,15 @@ fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget
 fn table(report: &SendReport) -> String {
     let frames = |frames: u64, events: u64| format!("{frames} frames, {events} events");
     let faults = &report.faults;
-    facts([
+    let broker = report.published.iter().flat_map(|seen| {
+        [
+            ("stored by the server", format!("{} messages", seen.stored)),
+            ("was there already", format!("{} messages", seen.was_there)),
+            ("refused, stream full", format!("{} times", seen.refused_as_full)),
+            ("said again", format!("{} times", seen.repeated)),
+        ]
+    });
+    let sent = [
         ("run", report.run.to_string()),
         ("sender", report.source.to_string()),
         ("sent", frames(report.frames, report.events)),
@@ -210,5 +229,6 @@ fn table(report: &SendReport) -> String {
         ("wall time", format!("{:.3} s", report.wall_seconds)),
         ("rate", format_rate(report.rate_hz)),
         ("latest after its time", format!("{:.3} ms", report.latest_ns as f64 * 1e-6)),
-    ])
+    ];
+    facts(sent.into_iter().chain(broker).collect::<Vec<_>>())
 }

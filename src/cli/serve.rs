@@ -11,9 +11,9 @@ use signal_hook::iterator::Signals;
 use trigsieve::durable::write_atomically;
 use trigsieve::event::EventTable;
 use trigsieve::serve::{
-    Address, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet, ReceiveLimits,
-    Rolling, RollingFiles, Service, ServiceConfig, ServiceEnd, Snapshot, SocketText, Token, Window,
-    receiver_of, unique_name,
+    Address, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, NatsAddress, NatsModel,
+    NatsOutlet, NatsReceiver, Operations, Outlet, ReceiveLimits, Receiver, Rolling, RollingFiles, Service,
+    ServiceConfig, ServiceEnd, Snapshot, SocketText, Token, Window, receiver_of, unique_name,
 };
 
 use super::Context;
@@ -35,12 +35,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
     A host that is left out is 127.0.0.1. SIGHUP reads models and menu again; SIGTERM and Ctrl-C stop receiving,\n\
     decide what has come and end.")]
 pub struct ServeArgs {
-    /// udp://HOST:PORT, udp://GROUP:PORT[@INTERFACE] (multicast), tcp://HOST:PORT, unix:PATH, or stdin (an Arrow IPC stream); again for more.
+    /// udp://HOST:PORT, udp://GROUP:PORT[@INTERFACE] (multicast), tcp://HOST:PORT, unix:PATH, stdin (an Arrow IPC stream), or
+    /// nats://HOST:PORT/STREAM/CONSUMER (tls:// where it must be encrypted); again for more.
     #[arg(long, required = true, value_name = "ADDRESS")]
     source: Vec<Address>,
-    /// Model bundles, separated by commas.
+    /// Model bundles, separated by commas: folders, or nats://HOST:PORT/BUCKET/NAME in an object store, which is watched.
     #[arg(long, required = true, value_delimiter = ',', value_name = "BUNDLE")]
-    model: Vec<PathBuf>,
+    model: Vec<String>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -48,9 +49,12 @@ pub struct ServeArgs {
     /// Rate of the input for --target-rate.
     #[arg(long, requires = "target_rate", value_name = "RATE")]
     input_rate: Option<RateHz>,
-    /// file:FOLDER for accepted events; again for more.
+    /// file:FOLDER for accepted events, nats://HOST:PORT/STREAM for decisions and accepted events; again for more.
     #[arg(long, required = true, value_name = "ADDRESS")]
     sink: Vec<Address>,
+    /// Make streams and consumers of NATS that are missing.
+    #[arg(long)]
+    create: bool,
     /// Complete a file at this size, MiB.
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     roll_size: u64,
@@ -146,11 +150,14 @@ pub fn run(args: &ServeArgs, context: Context) -> anyhow::Result<()> {
     // What may be wrong with them is found before the models are loaded.
     let door = args.operations.http.map(|SocketText(address)| HttpDoor::open(address)).transpose()?;
     let token = args.operations.http_token_file.as_deref().map(Token::load).transpose()?;
-    let service = Service::start(config(args)?)?;
+    let (folders, stored) = models(args)?;
+    let service = Service::start(config(args, folders)?)?;
+    let (changed, changes) = crossbeam_channel::unbounded();
+    stored.into_iter().try_for_each(|model| model.watch(changed.clone()))?;
     let page =
         door.map(|door| HttpServer::start(door, Arc::clone(service.control()), token, HttpLimits::default()));
     let page = page.transpose().context("HTTP server")?;
-    wait_for_the_end(args, &service, &mut signals);
+    wait_for_the_end(args, &service, &mut signals, &changes);
     let end = service.drain(args.drain_time);
     drop(page);
     let report = report_of(&end);
@@ -165,8 +172,17 @@ pub fn run(args: &ServeArgs, context: Context) -> anyhow::Result<()> {
     verdict(args, end)
 }
 
-fn wait_for_the_end(args: &ServeArgs, service: &Service, signals: &mut Signals) {
+fn wait_for_the_end(
+    args: &ServeArgs,
+    service: &Service,
+    signals: &mut Signals,
+    changes: &crossbeam_channel::Receiver<String>,
+) {
     loop {
+        if changes.try_iter().count() > 0 {
+            // Either outcome is in the log.
+            let _ = service.reload();
+        }
         for signal in signals.pending() {
             if signal != SIGHUP {
                 tracing::info!("signal {signal}: no more is received");
@@ -183,7 +199,36 @@ fn wait_for_the_end(args: &ServeArgs, service: &Service, signals: &mut Signals) 
     }
 }
 
-fn config(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
+/// The folders of the models, and those of them that come from an object store.
+fn models(args: &ServeArgs) -> anyhow::Result<(Vec<PathBuf>, Vec<NatsModel>)> {
+    let (mut folders, mut stored) = (Vec::new(), Vec::new());
+    for model in whole_addresses(&args.model) {
+        if model.contains("://") {
+            let model = NatsModel::open(&nats_address("--model", &model)?)?;
+            folders.push(model.folder());
+            stored.push(model);
+        } else {
+            folders.push(model.into());
+        }
+    }
+    Ok((folders, stored))
+}
+
+/// A comma stands between models, and between the nodes of an address too.
+fn whole_addresses(pieces: &[String]) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::new();
+    for piece in pieces {
+        let is_open =
+            |last: &&mut String| last.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+        match whole.last_mut().filter(is_open) {
+            Some(last) => *last = format!("{last},{piece}"),
+            None => whole.push(piece.clone()),
+        }
+    }
+    whole
+}
+
+fn config(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<ServiceConfig> {
     let limits = ReceiveLimits {
         frame: trigsieve::serve::Limits {
             events: args.limits.max_events,
@@ -194,18 +239,19 @@ fn config(args: &ServeArgs) -> anyhow::Result<ServiceConfig> {
         idle: args.limits.idle_time,
     };
     let outlets = args.sink.iter().map(|sink| outlet(args, sink)).collect::<anyhow::Result<Vec<_>>>()?;
-    let deployment = deployment(args)?;
-    let receivers = args.source.iter().map(|source| receiver_of(source, limits)).collect::<Result<_, _>>()?;
+    let deployment = deployment(args, models)?;
+    let receivers =
+        args.source.iter().map(|source| receiver(args, source, limits)).collect::<anyhow::Result<_>>()?;
     let window = Window { frames: args.limits.reorder_frames as usize, time: args.limits.reorder_time };
     let (queue_frames, batch) = (args.queue as usize, args.batch as usize);
     let (queue_bytes, operations) = (args.queue_size << 20, args.operations.operations());
     Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, queue_bytes, batch, window, operations })
 }
 
-fn deployment(args: &ServeArgs) -> anyhow::Result<DeploymentSpec> {
+fn deployment(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<DeploymentSpec> {
     let layout = args.layout.as_ref().map(|path| EventTable::open(path)).transpose()?;
     Ok(DeploymentSpec {
-        models: args.model.clone(),
+        models,
         menu: menu(args)?,
         scorer: args.engine.spec()?,
         workers: usize::from(args.workers),
@@ -229,9 +275,22 @@ fn menu(args: &ServeArgs) -> anyhow::Result<MenuSource> {
     }
 }
 
+fn receiver(args: &ServeArgs, source: &Address, limits: ReceiveLimits) -> anyhow::Result<Box<dyn Receiver>> {
+    let Address::Nats(text) = source else { return Ok(receiver_of(source, limits)?) };
+    let address = nats_address("--source", text)?;
+    Ok(Box::new(NatsReceiver::open(&address, args.create, limits, args.queue as usize)?))
+}
+
+fn nats_address(option: &str, text: &str) -> anyhow::Result<NatsAddress> {
+    text.parse().map_err(|error| usage(format!("{option} {error}")))
+}
+
 fn outlet(args: &ServeArgs, sink: &Address) -> anyhow::Result<Box<dyn Outlet>> {
+    if let Address::Nats(text) = sink {
+        return Ok(Box::new(NatsOutlet::open(&nats_address("--sink", text)?, args.create)?));
+    }
     let Some(folder) = folder_of(sink) else {
-        return Err(usage(format!("--sink {sink}: accepted events go to file:FOLDER")));
+        return Err(usage(format!("--sink {sink}: events go to file:FOLDER or nats://HOST:PORT/STREAM")));
     };
     let rolling = Rolling { bytes: args.roll_size << 20, time: args.roll_time };
     Ok(Box::new(RollingFiles::new(folder, rolling)?))

@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use crate::event::EventError;
 use crate::pipeline::{Span, Stop};
+use crate::serve::{PublishReport, ServeError};
 use crate::source::{Clock, Cursor, EventSet};
 
 pub use arrow::ArrowTarget;
 pub use faults::{FaultCounts, Faults};
 pub use frames::FrameMaker;
-pub use target::{FrameTarget, StreamTarget, UdpTarget};
+pub use target::{FrameTarget, NatsTarget, StreamTarget, UdpTarget};
 
 /// Why events could not be sent.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum SendError {
         /// What it said.
         reason: String,
     },
+    /// A message broker's.
+    #[error(transparent)]
+    Broker(#[from] ServeError),
     /// A socket file or folder of the other side.
     #[error("{path}: {source}")]
     Path {
@@ -87,6 +91,9 @@ pub struct SendReport {
     pub rate_hz: f64,
     /// By how much the last event of a frame was sent after it was due, at most; 0 without a clock.
     pub latest_ns: u64,
+    /// What the message broker said, where there is one between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishReport>,
     /// Whether the user stopped it.
     pub interrupted: bool,
 }
@@ -150,6 +157,7 @@ pub fn send(
         wall_seconds: wall.as_secs_f64(),
         rate_hz: sent as f64 / wall.as_secs_f64().max(f64::MIN_POSITIVE),
         latest_ns,
+        published: target.published(),
         interrupted: stop.was_interrupted(),
     })
 }

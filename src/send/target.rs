@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::SendError;
-use crate::serve::{Address, RECEIPT_BYTES};
+use crate::serve::{Address, NatsPublisher, PublishReport, RECEIPT_BYTES};
 
 /// How often the end is said on UDP, where it can get lost, and how far apart.
 const ENDS: usize = 3;
@@ -24,6 +24,28 @@ pub trait FrameTarget {
     /// # Errors
     /// When it was not.
     fn finish(&mut self, end: &[u8]) -> Result<(), SendError>;
+
+    /// What a message broker between said.
+    fn published(&self) -> Option<PublishReport> {
+        None
+    }
+}
+
+/// A frame a message of a NATS JetStream stream.
+pub struct NatsTarget(pub NatsPublisher);
+
+impl FrameTarget for NatsTarget {
+    fn send(&mut self, frame: &[u8]) -> Result<(), SendError> {
+        Ok(self.0.send(frame)?)
+    }
+
+    fn finish(&mut self, end: &[u8]) -> Result<(), SendError> {
+        Ok(self.0.finish(end)?)
+    }
+
+    fn published(&self) -> Option<PublishReport> {
+        Some(self.0.report())
+    }
 }
 
 /// A frame a datagram.

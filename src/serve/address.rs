@@ -41,11 +41,17 @@ impl FromStr for SocketText {
     }
 }
 
+impl NoAddress {
+    pub(super) fn new(text: &str, reason: &str) -> Self {
+        Self { text: text.to_owned(), reason: reason.to_owned() }
+    }
+}
+
 impl FromStr for Address {
     type Err = NoAddress;
 
     fn from_str(text: &str) -> Result<Self, NoAddress> {
-        let no = |reason: &str| NoAddress { text: text.to_owned(), reason: reason.to_owned() };
+        let no = |reason: &str| NoAddress::new(text, reason);
         if matches!(text, "stdin" | "stdout" | "-") {
             return Ok(Self::Stdio);
         }

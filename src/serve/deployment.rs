@@ -42,7 +42,7 @@ pub struct DeploymentSpec {
 }
 
 /// A model as it runs.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ModelId {
     /// Name of the bundle.
     pub name: String,

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,7 +7,8 @@ use arrow_array::{ArrayRef, Float32Array, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::deployment::element_type;
-use super::{Decided, Deployment, Outlet, ServeError};
+use super::written::{FrameName, Written};
+use super::{Claim, Decided, Deployment, Outlet, ServeError};
 use crate::event::{ElementType, EventWriter};
 use crate::sink::{DECISION, LATENCY_NS};
 use trigsieve_frame::{Frame, Rows};
@@ -20,11 +22,13 @@ const KEY_MODELS: &str = "trigsieve.models";
 /// Metadata key of the trigger paths: JSON, in the order of their bits.
 const KEY_PATHS: &str = "trigsieve.paths";
 /// Footer key of the frames that the events came in: JSON, a list of [run, source, first event id].
-const KEY_FRAMES: &str = "trigsieve.frames";
+pub(super) const KEY_FRAMES: &str = "trigsieve.frames";
 
 /// Footer key of the prescales: JSON, a list of [row, prescales in the order of the paths]: these hold from that row on.
 const KEY_PRESCALES: &str = "trigsieve.prescales";
 
+/// What the names of files begin with.
+const FILE_NAME_START: &str = "tagged";
 /// Events that are written at once.
 const FLUSH_EVENTS: usize = 16_384;
 
@@ -48,8 +52,13 @@ impl Default for Rolling {
 ///
 /// A file is an event table with `run`, `source`, `score_<model>`, `decision` and `latency_ns`, all of one deployment, which
 /// its metadata names. Where nothing is accepted there is no file.
+///
+/// Several processes may share a folder. A frame that its source gave to somebody before is looked for in the completed files,
+/// and not written again; and a file is completed only while every claim on its frames is held, since without it the frames are
+/// somebody else's.
 pub struct RollingFiles {
     folder: PathBuf,
+    written: Written,
     rolling: Rolling,
     open: Option<OpenFile>,
     files: u64,
@@ -65,6 +74,8 @@ struct OpenFile {
     bytes: u64,
     frames: Vec<(u32, u32, u64)>,
     prescales: Vec<(u64, Arc<[u32]>)>,
+    frames: Vec<FrameName>,
+    claims: Vec<Arc<Claim>>,
     columns: Columns,
 }
 
@@ -90,7 +101,8 @@ impl RollingFiles {
     pub fn new(folder: &Path, rolling: Rolling) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        Ok(Self { folder: folder.to_owned(), rolling, open: None, files: 0, taken: 0, settled: 0 })
+        let written = Written::in_folder(folder);
+        Ok(Self { folder: folder.to_owned(), written, rolling, open: None, files: 0, taken: 0, settled: 0 })
     }
 
     /// The file for the events of `block`: another one when deployment or element type change.
@@ -108,7 +120,7 @@ impl RollingFiles {
                 OpenFile::create(
                     &self.folder.join(format!(
                         "{}-{:06}.arrow",
-                        unique_name("tagged", SystemTime::now()),
+                        unique_name(FILE_NAME_START, SystemTime::now()),
                         self.files
                     )),
                     deployment,
@@ -120,17 +132,46 @@ impl RollingFiles {
     }
 
     fn roll(&mut self) -> Result<(), ServeError> {
-        if let Some(file) = self.open.take() {
-            file.finish()?;
+        let Some(file) = self.open.take() else { return Ok(()) };
+        if file.claims.iter().all(|claim| claim.is_held()) {
+            return file.finish();
         }
+        tracing::warn!(
+            "{}: the source was away for too long, and may have given the frames of this file to others: it is given up, and what nobody keeps comes again",
+            file.writer.path().display()
+        );
+        file.claims.iter().for_each(|claim| claim.give_up());
         Ok(())
+    }
+
+    /// Whether events of a frame that came before are in a file already.
+    fn is_written(&mut self, frame: &FrameName, claim: &Arc<Claim>) -> Result<bool, ServeError> {
+        if let Some(file) = self.open.as_mut().filter(|file| file.frames.contains(frame)) {
+            // This delivery shares the fate of the one before.
+            file.claims.push(Arc::clone(claim));
+            return Ok(true);
+        }
+        self.written.contains(frame)
+    }
+
+    fn keep(&mut self, block: &Decided) -> Result<(), ServeError> {
+        let claim = block.arrived.receipt.as_ref().and_then(|receipt| receipt.claim().cloned());
+        if let Some(claim) = claim.as_ref().filter(|claim| claim.is_repeated())
+            && self.is_written(&frame_name(block), claim)?
+        {
+            tracing::debug!("frame {:?} is in a file already", frame_name(block));
+            return Ok(());
+        }
+        let file = self.file_for(block)?;
+        file.claims.extend(claim);
+        file.add(block)
     }
 }
 
 impl Outlet for RollingFiles {
     fn take(&mut self, block: &Decided) -> Result<(), ServeError> {
         if !block.accepted.is_empty() {
-            self.file_for(block)?.add(block)?;
+            self.keep(block)?;
         }
         self.taken += 1;
         Ok(())
@@ -171,6 +212,7 @@ impl OpenFile {
             bytes: 0,
             frames: Vec::new(),
             prescales: Vec::new(),
+            claims: Vec::new(),
             columns: Columns::default(),
         })
     }
@@ -178,7 +220,7 @@ impl OpenFile {
     fn add(&mut self, block: &Decided) -> Result<(), ServeError> {
         let frame = &block.arrived.frame;
         let header = frame.header();
-        self.frames.push((header.run, header.source, frame.event_id(0)));
+        self.frames.push(frame_name(block));
         let row_bytes = header.element.bytes() * u64::from(header.k) + 32;
         self.bytes += row_bytes * block.accepted.len() as u64;
         if self.prescales.last().is_none_or(|(_, in_force)| *in_force != block.prescales) {
@@ -249,6 +291,17 @@ impl Columns {
             Rows::I16(values) => self.integers.extend_from_slice(&values[row]),
         }
     }
+}
+
+fn frame_name(block: &Decided) -> FrameName {
+    let header = block.arrived.frame.header();
+    (header.run, header.source, block.arrived.frame.event_id(0))
+}
+
+/// Whether this is the name of a completed file.
+pub(super) fn is_file_name(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(FILE_NAME_START) && name.ends_with(".arrow")
 }
 
 /// Columns and metadata of accepted events of a deployment.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::tracker::{Tracker, Verdict};
-use super::{Deployment, DropCause, Monitor};
-use trigsieve_frame::{Frame, FrameBuffer};
+use super::{Claim, Deployment, DropCause, Monitor};
+use trigsieve_frame::{Frame, FrameBuffer, Header};
 
 /// Buffers kept for further frames, and bytes of all of them.
 const SPARE_BUFFERS: usize = 1024;
@@ -19,6 +19,11 @@ const FULL_QUEUE_WAIT: Duration = Duration::from_micros(100);
 pub trait Receipt: Send {
     /// All outlets have made the results of the frame durable.
     fn settle(self: Box<Self>);
+
+    /// The right to the frame, where a source gives it for a time only.
+    fn claim(&self) -> Option<&Arc<Claim>> {
+        None
+    }
 }
 
 /// A frame on its way.
@@ -249,6 +254,11 @@ impl Intake {
     /// Takes nothing more; the workers end when the queue is empty.
     pub(super) fn close(&self) {
         self.lock().sender = None;
+    }
+
+    /// A sender whose frames are not followed by their numbers has said that it is done.
+    pub(super) fn note_end(&self, header: &Header) {
+        self.tracker().end(header);
     }
 
     /// Senders that have said that they are done.

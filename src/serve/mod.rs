@@ -8,6 +8,7 @@
 
 mod address;
 mod budget;
+mod claim;
 mod control;
 mod delivery;
 mod deployment;
@@ -18,6 +19,7 @@ mod history;
 mod http;
 mod intake;
 mod monitor;
+mod nats;
 mod receive;
 mod scores;
 mod service;
@@ -26,8 +28,10 @@ mod trouble;
 mod watch;
 mod window;
 mod worker;
+mod written;
 
 pub use address::{Address, NoAddress, SocketText};
+pub use claim::Claim;
 pub use control::{Control, State};
 pub use delivery::{Accepted, Decided, Outlet};
 pub use deployment::{Deployment, DeploymentSpec, MenuSource, ModelId, checksum_of};
@@ -38,6 +42,10 @@ pub use history::{History, PathHistory};
 pub use http::{HttpDoor, HttpLimits, HttpServer, Token};
 pub use intake::{Arrived, Intake, NotTaken, Receipt};
 pub use monitor::{DropCause, Dropped, LatencySnapshot, Monitor, PathSnapshot, Snapshot};
+pub use nats::{
+    AcceptedColumns, CreateSettings, DecisionRecord, NatsAddress, NatsFiles, NatsModel, NatsOutlet,
+    NatsPublisher, NatsReceiver, PublishCounts, PublishReport, publish_model,
+};
 pub use receive::{
     RECEIPT_BYTES, ReceiveLimits, Receiver, StdinReceiver, StopReceiving, StreamListener, StreamReceiver,
     UdpReceiver, receiver_of,

@@ -143,6 +143,12 @@ impl Tracker {
         ready
     }
 
+    /// The end of a sender whose frames go other ways too.
+    pub(super) fn end(&mut self, header: &Header) {
+        self.sender(header);
+        self.note_end(header);
+    }
+
     fn sender(&mut self, header: &Header) -> &mut Sender {
         self.ticks += 1;
         let (ticks, key) = (self.ticks, (header.run, header.source));

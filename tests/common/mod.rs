@@ -192,6 +192,18 @@ pub fn sum_of_squares() -> Vec<u8> {
     })
 }
 
+/// The same, and a constant.
+pub fn sum_of_squares_and(constant: f32) -> Vec<u8> {
+    graph(K, |graph, inputs| {
+        let squares = graph.node("Mul", &[inputs, inputs], "squares", vec![]).unwrap();
+        let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
+        let keep = vec![Attribute::int("keepdims", 0)];
+        let sum = graph.node("ReduceSum", &[&squares, &axes], "sum", keep).unwrap();
+        let constant = graph.constant("constant", &[1], TensorData::F32(vec![constant])).unwrap();
+        graph.node("Add", &[&sum, &constant], "score", vec![]).unwrap()
+    })
+}
+
 /// A bundle with this float graph, its card in order.
 pub fn write_bundle(folder: &Path, name: &str, float: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();

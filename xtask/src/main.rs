@@ -1,4 +1,5 @@
 //! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|sanitize|fuzz|soak|miri|deny|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|soak-nats|sanitize|setup`. Each sets up what it needs.
 
 mod demo;
 mod fpga;
@@ -27,6 +28,8 @@ usage: cargo xtask TASK
           export the bundled models to fpga/ anew and verify the firmware, on the bundled sample or on these events
   fpga-tools
           what fpga needs: an environment with hls4ml and da4ml, Verilator, Yosys
+  soak-nats [KILLS [SECONDS]]
+          kill workers of a farm on NATS at random, 100 times; then 100 kHz for ten minutes, and a node of three
   sanitize
           the fixed-point kernels' tests under AddressSanitizer; needs rustup's nightly toolchain
   fuzz SECONDS [TARGET...]
@@ -49,6 +52,7 @@ fn main() -> Result<()> {
         Some("firmware") => firmware(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fpga") => fpga::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fpga-tools") => fpga::tools(),
+        Some("soak-nats") => soak_nats(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("sanitize") => sanitize(),
         Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("soak") => trust::soak(&std::env::args().skip(2).collect::<Vec<_>>()),
@@ -117,6 +121,20 @@ fn firmware(arguments: &[String]) -> Result<()> {
         ["run", "--release", "--package", "trigsieve-hls", "--example", "against_cpp", "--", events];
     let projects: Vec<&str> = projects.iter().map(String::as_str).collect();
     cargo(&published).args(&projects).run()
+}
+
+/// The tests of the farm that are worth more time than the test command has.
+fn soak_nats(arguments: &[String]) -> Result<()> {
+    venv::runtime()?;
+    let argument = |place: usize, usual: &'static str| arguments.get(place).map_or(usual, String::as_str);
+    let farm = ["test", "--release", "--workspace", "--test", "nats", "--", "--nocapture"];
+    let tests =
+        [farm.as_slice(), &["--include-ignored", "killed_at_random", "hundred_thousand", "one_of_three"]]
+            .concat();
+    cargo(&tests)
+        .env("TRIGSIEVE_NATS_KILLS", argument(0, "100"))
+        .env("TRIGSIEVE_NATS_SECONDS", argument(1, "600"))
+        .run()
 }
 
 /// The kernels read and write past bounds checks that were made once for a whole tile: random batches and alignments

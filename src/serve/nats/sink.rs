@@ -1,0 +1,234 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Stream;
+use bytes::Bytes;
+use crossbeam_channel as channel;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::link::{Link, chain};
+use super::publish::{Publication, PublishCounts, Published, publish};
+use super::record::{DecisionRecord, frame_of};
+use super::setup::{self, Purpose};
+use super::{NatsAddress, PublishReport, frame_name};
+use crate::serve::{Decided, Outlet, ServeError, unique_name};
+
+/// Pause before a stored record is asked for again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Times that it is asked for: the server said that it has it.
+const ASK_AT_MOST: usize = 150;
+
+/// Decisions and accepted events to a JetStream stream, a subject for each frame: `STREAM.decisions.RUN.SOURCE.EVENT` and
+/// `STREAM.accepted.RUN.SOURCE.EVENT`, with the id of the frame's first event.
+///
+/// The stream takes one message a subject, however often a frame comes. The decision is published first and counts, even when a
+/// worker dies behind it: the next one publishes the accepted events of the decision that is there, not of its own.
+pub struct NatsOutlet {
+    jobs: Option<mpsc::Sender<Job>>,
+    done: channel::Receiver<Result<u64, String>>,
+    early: BTreeSet<u64>,
+    taken: u64,
+    settled: u64,
+    stream: String,
+    worker: String,
+    counts: Arc<PublishCounts>,
+    /// Last, so that its thread goes when nobody waits for it.
+    link: Link,
+}
+
+/// A frame to publish.
+struct Job {
+    number: u64,
+    record: DecisionRecord,
+    frame: Bytes,
+}
+
+/// Where, for all jobs.
+struct Place {
+    context: Context,
+    stream: Stream,
+    name: String,
+    counts: Arc<PublishCounts>,
+}
+
+impl NatsOutlet {
+    /// An outlet to `nats://HOST:PORT/STREAM`. A missing stream is made if `create`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or the stream is missing.
+    pub fn open(address: &NatsAddress, create: bool) -> Result<Self, ServeError> {
+        let [stream] = &address.names[..] else {
+            let reason = "a sink is nats://HOST:PORT/STREAM".to_owned();
+            return Err(ServeError::Source { address: address.servers(), reason });
+        };
+        let link = Link::connect(address, "sink")?;
+        let subjects = vec![format!("{stream}.decisions.>"), format!("{stream}.accepted.>")];
+        let settings = create.then_some(&address.create);
+        let found = setup::stream(&link, stream, Purpose::Results, subjects, settings)?;
+        let counts = Arc::new(PublishCounts::default());
+        let place = Place {
+            context: link.context().clone(),
+            stream: found,
+            name: stream.clone(),
+            counts: Arc::clone(&counts),
+        };
+        let (jobs, to_do) = mpsc::channel(address.in_flight);
+        let (told, done) = channel::unbounded();
+        link.spawn(publish_all(place, to_do, told, address.in_flight));
+        Ok(Self {
+            jobs: Some(jobs),
+            done,
+            early: BTreeSet::new(),
+            taken: 0,
+            settled: 0,
+            stream: stream.clone(),
+            worker: unique_name("worker", SystemTime::now()),
+            counts,
+            link,
+        })
+    }
+
+    /// What was published so far.
+    #[must_use]
+    pub fn report(&self) -> PublishReport {
+        self.counts.report()
+    }
+
+    fn note(&mut self, done: Result<u64, String>) -> Result<(), ServeError> {
+        self.early.insert(done.map_err(|reason| self.link.error(reason))?);
+        while self.early.remove(&self.settled) {
+            self.settled += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Outlet for NatsOutlet {
+    fn take(&mut self, block: &Decided) -> Result<(), ServeError> {
+        let record = DecisionRecord::new(block, &self.worker);
+        let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
+        let job = Job { number: self.taken, record, frame };
+        self.taken += 1;
+        let sent = self.jobs.as_ref().map(|jobs| jobs.blocking_send(job));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.link.error(format!("nothing more is published to `{}`", self.stream))),
+        }
+    }
+
+    fn tend(&mut self, _now: Instant) -> Result<(), ServeError> {
+        while let Ok(done) = self.done.try_recv() {
+            self.note(done)?;
+        }
+        Ok(())
+    }
+
+    fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    fn finish(&mut self) -> Result<(), ServeError> {
+        self.jobs = None;
+        while self.settled < self.taken {
+            match self.done.recv() {
+                Ok(done) => self.note(done)?,
+                Err(_) => return Err(self.link.error("the publishing task ended early")),
+            }
+        }
+        let seen = self.report();
+        tracing::info!(
+            "{}: {} messages stored, {} were there, {} times said again, {} times full, {} connections lost",
+            self.stream,
+            seen.stored,
+            seen.was_there,
+            seen.repeated,
+            seen.refused_as_full,
+            self.link.disconnects()
+        );
+        Ok(())
+    }
+}
+
+async fn publish_all(
+    place: Place,
+    jobs: mpsc::Receiver<Job>,
+    told: channel::Sender<Result<u64, String>>,
+    at_once: usize,
+) {
+    let jobs = futures_util::stream::unfold(jobs, |mut jobs| async { Some((jobs.recv().await?, jobs)) });
+    let place = &place;
+    jobs.map(|job| async move {
+        let number = job.number;
+        publish_job(place, job).await.map(|()| number)
+    })
+    .buffer_unordered(at_once)
+    .for_each(|done| {
+        // An outlet that is gone has no use for it.
+        let _ = told.send(done);
+        async {}
+    })
+    .await;
+}
+
+async fn publish_job(place: &Place, job: Job) -> Result<(), String> {
+    let mut record = job.record;
+    let name = |separator| frame_name(record.run, record.source, record.first_event_id, separator);
+    let (id, key) = (name('-'), name('.'));
+    let subject = format!("{}.decisions.{key}", place.name);
+    let publication = Publication {
+        subject: subject.clone(),
+        id: format!("d-{id}"),
+        headers: HeaderMap::new(),
+        payload: record.to_json().into(),
+        once: true,
+    };
+    let published = publish(&place.context, &publication, &place.counts).await?;
+    let frame = frame_of(&job.frame)?;
+    if published == Published::WasThere {
+        record = stored_record(place, &subject, &frame).await?;
+    }
+    if record.accepted.places.is_empty() {
+        return Ok(());
+    }
+    let publication = Publication {
+        subject: format!("{}.accepted.{key}", place.name),
+        id: format!("a-{id}"),
+        headers: accepted_headers(&record),
+        payload: record.accepted_message(&frame).into(),
+        once: true,
+    };
+    publish(&place.context, &publication, &place.counts).await.map(|_| ())
+}
+
+fn accepted_headers(record: &DecisionRecord) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Trigsieve-Models", serde_json::to_string(&record.models).unwrap_or_default());
+    headers.insert("Trigsieve-Paths", serde_json::to_string(&record.paths).unwrap_or_default());
+    headers.insert("Trigsieve-Generation", record.generation.to_string());
+    headers
+}
+
+/// The decision that the stream has already. Asked of the stream's leader: copies may not have it yet.
+async fn stored_record(
+    place: &Place,
+    subject: &str,
+    frame: &trigsieve_frame::Frame,
+) -> Result<DecisionRecord, String> {
+    let mut why = String::new();
+    for _ in 0..ASK_AT_MOST {
+        match place.stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => {
+                return DecisionRecord::parse(&message.payload, frame).map_err(|reason| {
+                    format!("{subject}: the decision that is there is of no use: {reason}")
+                });
+            }
+            Err(error) => why = chain(&error),
+        }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
+    }
+    Err(format!("{subject}: the server refuses a second decision, and does not give the first: {why}"))
+}

@@ -1,0 +1,312 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::{AckKind, Message};
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::custody::{Custody, NatsReceipt, Shared, Token};
+use super::link::Link;
+use super::publish::{Publication, PublishCounts, publish};
+use super::setup::{self, Purpose, server_error};
+use super::{NatsAddress, frames_subjects};
+use crate::serve::intake::NotTaken;
+use crate::serve::{Intake, ReceiveLimits, Receiver, ServeError, StopReceiving};
+use async_nats::jetstream::ErrorCode;
+use trigsieve_frame::{Frame, HEADER_BYTES};
+
+/// How long a request for messages waits for the first: no longer than a stop may take.
+const PULL_TIME: Duration = Duration::from_millis(500);
+/// Bytes asked for at once.
+const PULL_BYTES: usize = 16 << 20;
+/// What a message has beside its frame: subject, headers, reply.
+const AROUND_A_FRAME: usize = 64 << 10;
+/// Messages between the connection's thread and the intake.
+const WAITING: usize = 64;
+/// Pause before messages are asked for again after an error.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often the receiver looks whether it should stop.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Of refused frames, one in so many is logged.
+const LOG_EVERY: u64 = 1000;
+
+/// Frames of a JetStream stream, through a durable pull consumer that any number of processes share. A message is acknowledged
+/// when the results of its frame are durable, and the server confirms that.
+pub struct NatsReceiver {
+    name: String,
+    limits: ReceiveLimits,
+    consumer: PullConsumer,
+    custody: Arc<Custody>,
+    pull: Pull,
+    dead_subject: Option<String>,
+    max_deliver: i64,
+    stream: String,
+    refused: u64,
+}
+
+/// How to ask for messages.
+#[derive(Clone, Copy)]
+struct Pull {
+    frames: usize,
+    bytes: usize,
+    most_in_hand: usize,
+}
+
+/// A message, when it came, and the right to it.
+struct Delivered {
+    payload: Bytes,
+    received: Instant,
+    token: Token,
+    delivered: i64,
+    stream_sequence: u64,
+}
+
+impl NatsReceiver {
+    /// The receiver of `nats://HOST:PORT/STREAM/CONSUMER`. Missing streams and consumers are made if `create`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or stream or consumer are missing or of no use.
+    pub fn open(
+        address: &NatsAddress,
+        create: bool,
+        limits: ReceiveLimits,
+        queue_frames: usize,
+    ) -> Result<Self, ServeError> {
+        let [stream, consumer] = &address.names[..] else {
+            let reason = "a source is nats://HOST:PORT/STREAM/CONSUMER".to_owned();
+            return Err(ServeError::Source { address: address.servers(), reason });
+        };
+        let link = Link::connect(address, "source")?;
+        let settings = create.then_some(&address.create);
+        let found = setup::stream(&link, stream, Purpose::Frames, frames_subjects(stream), settings)?;
+        let consumer = setup::consumer(&link, &found, consumer, settings)?;
+        let dead_subject = setup::dead_letters(&link, address, stream, create)?;
+        let config = consumer.cached_info().config.clone();
+        let most_in_hand = usize::try_from(config.max_ack_pending).unwrap_or(usize::MAX).max(1);
+        let pull = Pull {
+            frames: address.pull_frames.min(queue_frames).max(1),
+            bytes: PULL_BYTES.max(link.client().max_payload() + AROUND_A_FRAME),
+            most_in_hand,
+        };
+        let name = format!("{}/{stream}/{}", link.servers(), consumer.cached_info().name);
+        let custody = Arc::new(Custody::new(link, config.ack_wait));
+        let (stream, max_deliver, refused) = (stream.clone(), config.max_deliver, 0);
+        Ok(Self { name, limits, consumer, custody, pull, dead_subject, max_deliver, stream, refused })
+    }
+
+    fn accept(&mut self, message: Delivered, intake: &Intake) -> Result<(), NotTaken> {
+        if self.max_deliver > 0 && message.delivered >= self.max_deliver {
+            let reason = format!("delivered {} times without a result", message.delivered);
+            self.bury(message, &reason);
+            return Ok(());
+        }
+        let len = message.payload.len();
+        let limit = HEADER_BYTES + self.limits.frame.payload_bytes as usize;
+        if len > limit {
+            intake.monitor().malformed();
+            self.bury(message, &format!("{len} bytes, more than the limit of {limit}"));
+            return Ok(());
+        }
+        let mut buffer = intake.buffer();
+        buffer.space(len).copy_from_slice(&message.payload);
+        match Frame::of_message(buffer, len, &self.limits.frame) {
+            Ok(frame) => self.take(frame, message, intake),
+            Err((buffer, error)) => {
+                intake.recycle(buffer);
+                intake.monitor().malformed();
+                self.bury(message, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, frame: Frame, message: Delivered, intake: &Intake) -> Result<(), NotTaken> {
+        let header = *frame.header();
+        let receipt = NatsReceipt::new(Arc::clone(&self.custody), message.token);
+        let taken = intake.take(frame, message.received, Some(Box::new(receipt)));
+        match taken {
+            Ok(()) => {
+                if header.end {
+                    intake.note_end(&header);
+                }
+                Ok(())
+            }
+            Err(NotTaken::Closed) => Err(NotTaken::Closed),
+            // Another worker may have the right model; if none has, the last delivery goes to the dead letters.
+            Err(NotTaken::Refused(reason)) => {
+                if self.refused.is_multiple_of(LOG_EVERY) {
+                    tracing::warn!("{}: message {} is refused: {reason}", self.name, message.stream_sequence);
+                }
+                self.refused += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a message away that will never be decided, and tells the server not to deliver it again.
+    fn bury(&self, message: Delivered, reason: &str) {
+        let place = format!("message {} of stream `{}`", message.stream_sequence, self.stream);
+        tracing::warn!("{}: {place} is given up: {reason}", self.name);
+        let buried = self.dead_subject.as_ref().is_none_or(|subject| {
+            let publication = dead_letter(subject, &self.stream, &message, reason);
+            let link = self.custody.link();
+            let counts = Arc::new(PublishCounts::default());
+            link.block_on(publish(link.context(), &publication, &counts))
+                .inspect_err(|error| tracing::error!("{}: {place} cannot be put away: {error}", self.name))
+                .is_ok()
+        });
+        // What could not be put away stays in the stream: the server has delivered it often enough, or will.
+        let kind = if buried { AckKind::Term } else { AckKind::Nak(Some(Duration::from_secs(1))) };
+        self.custody.answer(message.token, kind);
+    }
+}
+
+fn dead_letter(subject: &str, stream: &str, message: &Delivered, reason: &str) -> Publication {
+    let mut headers = HeaderMap::new();
+    headers.insert("Trigsieve-Reason", reason.replace(['\r', '\n'], " "));
+    headers.insert("Trigsieve-Stream", stream);
+    headers.insert("Trigsieve-Stream-Sequence", message.stream_sequence.to_string());
+    headers.insert("Trigsieve-Delivered", message.delivered.to_string());
+    Publication {
+        subject: subject.to_owned(),
+        id: format!("{stream}-{}", message.stream_sequence),
+        headers,
+        payload: message.payload.clone(),
+        once: false,
+    }
+}
+
+impl Receiver for NatsReceiver {
+    fn address(&self) -> String {
+        self.name.clone()
+    }
+
+    fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
+        let (messages, mut delivered) = mpsc::channel(WAITING);
+        let ends = Arc::new(AtomicBool::new(false));
+        let pulling = self.custody.link().spawn(pull_all(
+            self.consumer.clone(),
+            self.pull,
+            messages,
+            Arc::clone(self.custody.shared()),
+            Arc::clone(&ends),
+        ));
+        loop {
+            if stop.is_requested() {
+                ends.store(true, Ordering::Relaxed);
+            }
+            let next = match delivered.try_recv() {
+                Ok(message) => Some(message),
+                Err(mpsc::error::TryRecvError::Disconnected) => None,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    let waited = async { tokio::time::timeout(LOOK_EVERY, delivered.recv()).await };
+                    match self.custody.link().block_on(waited) {
+                        Ok(next) => next,
+                        Err(_) => continue,
+                    }
+                }
+            };
+            let Some(message) = next else { break };
+            if self.accept(message, intake).is_err() {
+                ends.store(true, Ordering::Relaxed);
+                // What is left gets no receipt: the server delivers it again.
+                break;
+            }
+        }
+        drop(delivered);
+        match self.custody.link().block_on(pulling) {
+            Ok(Some(reason)) => Err(ServeError::Source { address: self.name.clone(), reason }),
+            Ok(None) => Ok(()),
+            Err(error) => Err(ServeError::Source { address: self.name.clone(), reason: error.to_string() }),
+        }
+    }
+}
+
+/// Asks for messages until it should end; why it cannot go on, if it cannot.
+async fn pull_all(
+    consumer: PullConsumer,
+    pull: Pull,
+    messages: mpsc::Sender<Delivered>,
+    shared: Arc<Shared>,
+    ends: Arc<AtomicBool>,
+) -> Option<String> {
+    while !ends.load(Ordering::Relaxed) && !messages.is_closed() {
+        let room = pull.most_in_hand.saturating_sub(shared.in_hand());
+        if room == 0 {
+            let _ = tokio::time::timeout(PAUSE, shared.freed.notified()).await;
+            continue;
+        }
+        let frames = pull.frames.min(room);
+        if let Err(reason) = pull_once(&consumer, frames, pull.bytes, &messages, &shared).await {
+            tracing::debug!("{}: {reason}", consumer.cached_info().name);
+            if let Some(reason) = is_gone(&consumer).await {
+                return Some(reason);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    None
+}
+
+async fn pull_once(
+    consumer: &PullConsumer,
+    frames: usize,
+    bytes: usize,
+    messages: &mpsc::Sender<Delivered>,
+    shared: &Arc<Shared>,
+) -> Result<(), String> {
+    // Before the request, and so before any message that answers it was delivered: the claim's start.
+    let asked = Instant::now();
+    let request = consumer.batch().max_messages(frames).max_bytes(bytes).expires(PULL_TIME);
+    let mut batch = request.messages().await.map_err(|error| error.to_string())?;
+    let mut came = 0;
+    while let Some(message) = batch.next().await {
+        let message = match message {
+            Ok(message) => message,
+            // The next message would go beyond the bytes asked for: the end of this batch.
+            Err(_) if came > 0 => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        came += 1;
+        let received = Instant::now();
+        let Some(delivered) = held(message, asked, received, shared)? else { continue };
+        if messages.send(delivered).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn held(
+    message: Message,
+    asked: Instant,
+    received: Instant,
+    shared: &Shared,
+) -> Result<Option<Delivered>, String> {
+    let info = message.info().map_err(|error| error.to_string())?;
+    let (delivered, stream_sequence) = (info.delivered, info.stream_sequence);
+    let reply: Subject = message.reply.clone().ok_or("a message without a reply subject")?;
+    let payload = message.message.payload;
+    Ok(shared.hold(reply, asked, stream_sequence, delivered > 1).map(|token| Delivered {
+        payload,
+        received,
+        token,
+        delivered,
+        stream_sequence,
+    }))
+}
+
+/// Whether the server says that consumer or stream are no more, rather than nothing.
+async fn is_gone(consumer: &PullConsumer) -> Option<String> {
+    let error = consumer.get_info().await.err()?;
+    match server_error(&error) {
+        Some(ErrorCode::CONSUMER_NOT_FOUND | ErrorCode::STREAM_NOT_FOUND) => {
+            Some("the consumer is gone".to_owned())
+        }
+        _ => None,
+    }
+}
