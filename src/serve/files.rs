@@ -72,7 +72,6 @@ struct OpenFile {
     element: ElementType,
     since: Instant,
     bytes: u64,
-    frames: Vec<(u32, u32, u64)>,
     prescales: Vec<(u64, Arc<[u32]>)>,
     frames: Vec<FrameName>,
     claims: Vec<Arc<Claim>>,
