@@ -2,19 +2,19 @@
 //!
 //! `TRIGSIEVE_NATS_KILLS` makes the run in which workers are killed longer: `cargo xtask soak-nats`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::{Fixture, success};
 use crate::proxy::Proxy;
-use crate::server::{NatsServer, free_port, messages, wait_until_done};
+use crate::server::{NatsServer, free_port, messages};
 use crate::service::{Serve, count, send, served};
 use crate::worker::{Worker, results};
 use crate::{Places, Running, replayed, sent};
 
-const THRESHOLD: [&str; 2] = ["--threshold", "100"];
+pub const THRESHOLD: [&str; 2] = ["--threshold", "100"];
 
 /// Checks the stream of results against a replay: every event decided once, the same events accepted.
-fn check(fixture: &Fixture, url: &str, events: u64, what: &str) {
+pub fn check(fixture: &Fixture, url: &str, events: u64, what: &str) {
     let found = results(url, "RESULTS");
     let lost = events - found.events().min(events);
     println!(
@@ -252,60 +252,6 @@ fn what_is_no_frame_or_for_another_model_goes_to_the_dead_letters() {
     assert!(status.success(), "{log}");
     assert!(log.contains("4 inputs per event, the model takes 3"), "{log}");
     assert!(log.contains("delivered 3 times without a result"), "{log}");
-}
-
-/// Three nodes of a cluster, each with a copy of everything.
-fn cluster() -> Vec<NatsServer> {
-    let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
-    let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-    let node = |n: usize| {
-        let cluster = format!(
-            "server_name: n{n}\ncluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}",
-            routes[n],
-            all.join(", ")
-        );
-        NatsServer::with(&cluster)
-    };
-    (0..3).map(node).collect()
-}
-
-#[test]
-#[ignore = "on an overloaded machine it is not done in its time: `cargo xtask soak-nats` runs it"]
-fn one_of_three_nodes_killed_in_a_run_loses_nothing() {
-    let fixture = Fixture::new(60_000);
-    let mut nodes = cluster();
-    let hosts: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-    let places = Places::with(&format!("nats://{}", hosts.join(",")), "&replicas=3");
-    let urls = nodes[1].url();
-    wait_for_cluster(&urls);
-    let mut worker = places.worker(&fixture, &THRESHOLD);
-    worker.wait_for("receiving from");
-    let sender = Running::start(&mut places.send(&fixture, &["--rate", "10kHz", "--frame-events", "50"]));
-    std::thread::sleep(Duration::from_secs(2));
-    let begun = Instant::now();
-    nodes[0].kill();
-    sender.succeed();
-    wait_until_done(&urls, "FRAMES", "trigger");
-    println!("one of three nodes killed: done {:.1} s later", begun.elapsed().as_secs_f64());
-    check(&fixture, &urls, 60_000, "one of three nodes killed");
-}
-
-/// Streams can be made when the nodes have found each other.
-fn wait_for_cluster(url: &str) {
-    let begun = Instant::now();
-    crate::server::ask(url, async_nats::ConnectOptions::new(), |client| async move {
-        let context = async_nats::jetstream::new(client);
-        let config = || async_nats::jetstream::stream::Config {
-            name: "probe".to_owned(),
-            num_replicas: 3,
-            ..Default::default()
-        };
-        while context.create_stream(config()).await.is_err() {
-            assert!(begun.elapsed() < crate::service::PATIENCE, "no cluster");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        context.delete_stream("probe").await.unwrap();
-    });
 }
 
 #[test]

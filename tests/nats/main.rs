@@ -12,6 +12,8 @@ mod server;
 #[allow(dead_code)]
 #[path = "../serve/service.rs"]
 mod service;
+#[cfg(feature = "soak")]
+mod three_nodes;
 mod worker;
 
 use std::path::Path;

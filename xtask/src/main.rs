@@ -127,10 +127,9 @@ fn firmware(arguments: &[String]) -> Result<()> {
 fn soak_nats(arguments: &[String]) -> Result<()> {
     venv::runtime()?;
     let argument = |place: usize, usual: &'static str| arguments.get(place).map_or(usual, String::as_str);
-    let farm = ["test", "--release", "--workspace", "--test", "nats", "--", "--nocapture"];
-    let tests =
-        [farm.as_slice(), &["--include-ignored", "killed_at_random", "hundred_thousand", "one_of_three"]]
-            .concat();
+    let farm =
+        ["test", "--release", "--workspace", "--features", "soak", "--test", "nats", "--", "--nocapture"];
+    let tests = [farm.as_slice(), &["killed_at_random", "hundred_thousand", "one_of_three"]].concat();
     cargo(&tests)
         .env("TRIGSIEVE_NATS_KILLS", argument(0, "100"))
         .env("TRIGSIEVE_NATS_SECONDS", argument(1, "600"))
