@@ -218,7 +218,10 @@ fn farm(set: &EventSet, model: &Path, engine: &str) {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let events = words.first().map_or("/tmp/events.arrow", String::as_str);
+    let Some(events) = words.first() else {
+        println!("nats: give a table of events, such as cargo bench --bench nats -- events.arrow");
+        return;
+    };
     let model = PathBuf::from(words.get(1).map_or("models/l1_vae", String::as_str));
     let set = EventSet::open(&[PathBuf::from(events)]).expect("events");
     let folder = tempfile::tempdir().expect("a folder");
