@@ -163,7 +163,7 @@ fn resolve(args: &BenchArgs, context: Context) -> anyhow::Result<Resolved> {
         Some(path) => path.clone(),
         None => generated(args, &bundles, &scratch)?,
     };
-    let set = EventSet::open(&[path.clone()])?;
+    let set = EventSet::open(std::slice::from_ref(&path))?;
     if set.is_empty() || set.len() > MAX_EVENTS {
         let (events, path) = (set.len(), path.display());
         return Err(usage(format!("{path} has {events} events, not from 1 to {MAX_EVENTS}")));

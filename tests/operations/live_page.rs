@@ -98,8 +98,7 @@ fn path_metric(kind: &str, path: &str) -> String {
 /// A number as it is shown in full.
 fn whole(shown: &str) -> f64 {
     shown
-        .replace('\u{2009}', "")
-        .replace(' ', "")
+        .replace(['\u{2009}', ' '], \"\")
         .parse()
         .unwrap_or_else(|_| panic!("`{shown}` is no number"))
 }

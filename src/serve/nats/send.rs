@@ -51,10 +51,8 @@ impl NatsPublisher {
     /// When the server will never take one of the frames.
     pub fn send(&mut self, frame: &[u8]) -> Result<(), ServeError> {
         let publication = self.publication(frame);
-        match self.jobs.as_ref().map(|jobs| jobs.blocking_send(publication)) {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.failure()),
-        }
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(publication).is_ok());
+        if sent { Ok(()) } else { Err(self.failure()) }
     }
 
     /// Waits until the server has everything, then publishes the last frame.

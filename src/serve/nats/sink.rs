@@ -113,10 +113,11 @@ impl Outlet for NatsOutlet {
         let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
         let job = Job { number: self.taken, record, frame };
         self.taken += 1;
-        let sent = self.jobs.as_ref().map(|jobs| jobs.blocking_send(job));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.link.error(format!("nothing more is published to `{}`", self.stream))),
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(job).is_ok());
+        if sent {
+            Ok(())
+        } else {
+            Err(self.link.error(format!("nothing more is published to `{}`", self.stream)))
         }
     }
 
