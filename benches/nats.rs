@@ -114,6 +114,7 @@ fn served(stream: &str, name: &str, events: u64, model: &Path, folder: &Path) ->
         queue_bytes: 512 << 20,
         batch: 4096,
         window: Window::default(),
+        operations: trigsieve::serve::Operations::default(),
     };
     let service = Service::start(config).expect("a service");
     let start = Instant::now();

@@ -97,10 +97,7 @@ fn path_metric(kind: &str, path: &str) -> String {
 
 /// A number as it is shown in full.
 fn whole(shown: &str) -> f64 {
-    shown
-        .replace(['\u{2009}', ' '], \"\")
-        .parse()
-        .unwrap_or_else(|_| panic!("`{shown}` is no number"))
+    shown.replace(['\u{2009}', ' '], "").parse().unwrap_or_else(|_| panic!("`{shown}` is no number"))
 }
 
 /// Whether a number with three digits and a unit is `value`, up to its rounding.
