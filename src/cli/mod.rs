@@ -25,6 +25,7 @@ mod text;
 mod units;
 mod verify_hls;
 
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -137,7 +138,10 @@ fn start_logging(verbosity: &Verbosity, command: &Command, format: LogFormat) {
         (false, _) => LevelFilter::DEBUG,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals; a log file is read by other programs, too.
+    let is_terminal = std::io::stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
     match (format, command) {
         (LogFormat::Json, _) => log.json().flatten_event(true).init(),
         // It runs for weeks: when something happened is what one asks first.
