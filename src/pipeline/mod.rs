@@ -28,6 +28,7 @@ pub(crate) use finite::are_finite;
 pub use replay::{BUFFERED_EVENTS, Outcome, ReplayPlan, Span, replay};
 pub use stop::Stop;
 pub use wait::{WaitStrategy, Waiter};
+pub(crate) use worker::is_finite;
 
 /// What to do with events that find every worker's queue full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

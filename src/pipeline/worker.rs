@@ -252,7 +252,7 @@ pub(super) fn nanoseconds_since(start: Instant) -> u64 {
 }
 
 /// Whether every input of `rows` is a number.
-fn is_finite(rows: Rows<'_>) -> bool {
+pub(crate) fn is_finite(rows: Rows<'_>) -> bool {
     match rows.values() {
         Values::F32(values) => are_finite(values),
         Values::I16(_) => true,

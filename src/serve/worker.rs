@@ -8,7 +8,7 @@ use super::delivery::{Accepted, Decided};
 use super::scores::ScoreCounts;
 use super::{Arrived, Deployment, DropCause, Monitor, ServeError};
 use crate::event::{Rows, Values};
-use crate::pipeline::are_finite;
+use crate::pipeline::{are_finite, is_finite};
 use crate::score::Scorer;
 use crate::trigger::INVALID_BIT;
 use trigsieve_frame::{Frame, Rows as FrameRows};
@@ -153,13 +153,6 @@ fn rows_of(frame: &Frame, k: usize) -> Rows<'_> {
     match frame.rows() {
         FrameRows::F32(values) => Rows::new(Values::F32(values), k),
         FrameRows::I16(values) => Rows::new(Values::I16(values), k),
-    }
-}
-
-fn is_finite(rows: Rows<'_>) -> bool {
-    match rows.values() {
-        Values::F32(values) => are_finite(values),
-        Values::I16(_) => true,
     }
 }
 

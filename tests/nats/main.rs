@@ -19,9 +19,9 @@ mod worker;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use common::{Fixture, success, trigsieve};
+use common::{Fixture, success};
 use server::NatsServer;
-use service::{Row, Serve, count, rows, send, send_report, served};
+use service::{Serve, count, replayed, send, send_report, served};
 use worker::{Worker, results};
 
 /// Source, sink and address to send to, on a server's loopback port.
@@ -78,14 +78,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// What an offline replay accepts of the fixture's events.
-fn replayed(fixture: &Fixture, threshold: &str) -> Vec<Row> {
-    let out = fixture.path("offline");
-    let mut command = trigsieve(&["replay", "--engine", "rten", "--threshold", threshold, "--force"]);
-    success(command.arg(&fixture.events).arg("--model").arg(&fixture.model).arg("-o").arg(&out));
-    rows(&[out.join("tagged.arrow")])
 }
 
 /// Sends and gives the report.

@@ -10,15 +10,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::{Fixture, success, sum_of_squares, write_bundle, write_events};
-use service::{Serve, count, files_in, rows, send, send_report, served};
-
-/// What an offline replay accepts of the fixture's events.
-fn replayed(fixture: &Fixture, threshold: &str) -> Vec<service::Row> {
-    let out = fixture.path("offline");
-    let mut command = common::trigsieve(&["replay", "--engine", "rten", "--threshold", threshold, "--force"]);
-    success(command.arg(&fixture.events).arg("--model").arg(&fixture.model).arg("-o").arg(&out));
-    rows(&[out.join("tagged.arrow")])
-}
+use service::{Serve, count, files_in, replayed, rows, send, send_report, served};
 
 #[test]
 fn every_source_gives_what_a_replay_gives() {

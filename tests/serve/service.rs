@@ -11,7 +11,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
 use trigsieve::event::EventTable;
 
-use crate::common::{Fixture, trigsieve};
+use crate::common::{Fixture, success, trigsieve};
 
 /// Longest wait for anything; slow machines are slow.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -196,6 +196,14 @@ pub fn rows(files: &[PathBuf]) -> Vec<Row> {
 /// What a service has left.
 pub fn served(folder: &Path) -> Vec<Row> {
     rows(&files_in(folder, "tagged-", ".arrow"))
+}
+
+/// What an offline replay accepts of the fixture's events.
+pub fn replayed(fixture: &Fixture, threshold: &str) -> Vec<Row> {
+    let out = fixture.path("offline");
+    let mut command = trigsieve(&["replay", "--engine", "rten", "--threshold", threshold, "--force"]);
+    success(command.arg(&fixture.events).arg("--model").arg(&fixture.model).arg("-o").arg(&out));
+    rows(&[out.join("tagged.arrow")])
 }
 
 /// `trigsieve send` of the fixture's events.
