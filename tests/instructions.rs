@@ -1,7 +1,7 @@
 //! Counts the instructions of the hot paths under callgrind and holds them to stored numbers: a rise above 3 % fails and
 //! names the function. Time on a shared machine says nothing of that size; instructions do, and they are the same on every
-//! machine: the paths are those that valgrind knows (no AVX-512), nothing allocates in what is counted, and only this
-//! program's own code counts, as the C library chooses its copies by the processor.
+//! machine: the paths are those that valgrind knows (no AVX-512), and only this program's own code counts, as the C library,
+//! with its allocator, chooses its copies by the processor.
 //!
 //! `TRIGSIEVE_BLESS=1 cargo test --release --workspace --test instructions` stores what it counts. Needs `valgrind`.
 
@@ -16,7 +16,7 @@ const BASELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instructions
 
 type Case = (&'static str, fn());
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     ("kernels_scalar", cases::kernels_scalar),
     ("kernels_avx2", cases::kernels_avx2),
     ("ring", cases::ring),
@@ -26,6 +26,7 @@ const CASES: [Case; 9] = [
     ("latency_ramps", cases::latency_ramps),
     ("clock", cases::clock),
     ("decided_block", cases::decided_block),
+    ("sink", cases::sink),
 ];
 
 fn main() -> ExitCode {
@@ -111,7 +112,8 @@ mod measured {
     use hdrhistogram::Histogram;
     use std::hint::black_box;
     use trigsieve::latency::Ramps;
-    use trigsieve::pipeline::DecidedBlock;
+    use trigsieve::pipeline::{DecidedBlock, Sink};
+    use trigsieve::sink::TaggedEvents;
     use trigsieve::source::Clock;
     use trigsieve::trigger::{Decider, Prescaler};
     use trigsieve_fixed::Engine;
@@ -187,6 +189,13 @@ mod measured {
         }
         block.stamp(black_box(1_000_000), |row| clock.scheduled_ns(u64::from(row)));
     }
+
+    #[inline(never)]
+    pub fn sink(sink: &mut TaggedEvents, blocks: &[DecidedBlock]) {
+        for block in blocks {
+            sink.accept(black_box(block)).expect("accepted events");
+        }
+    }
 }
 
 /// What is prepared for each.
@@ -195,8 +204,10 @@ mod cases {
     use std::path::Path;
 
     use trigsieve::latency::{Ramps, histogram};
+    use trigsieve::event::{Encoding, EventSchema, EventWriter, HardwareUnits};
     use trigsieve::pipeline::DecidedBlock;
-    use trigsieve::source::{Clock, FillingScheme};
+    use trigsieve::sink::{OutputFormat, TaggedEvents, TaggedWriter, tagged_schema};
+    use trigsieve::source::{Clock, Cursor, EventSet, FillingScheme};
     use trigsieve::trigger::{Decider, Prescaler, ResolvedPath};
     use trigsieve_fixed::testing::deployed;
     use trigsieve_fixed::{Engine, Simd};
@@ -264,6 +275,40 @@ mod cases {
         let trains: String = (0..60).map(|train| format!("{}-{}\n", 56 * train, 56 * train + 47)).collect();
         let scheme = FillingScheme::parse(&trains, Path::new("trains")).expect("a scheme");
         measured::clock(&[Clock::fixed(40e6), Clock::fixed(1.1e6), Clock::Filled(scheme)]);
+    }
+
+    /// Every event of a table accepted, gathered and written.
+    pub fn sink() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events.arrow");
+        let encoding = Encoding::L1x57;
+        let schema = EventSchema::of(encoding, Vec::new()).in_hardware_units(&HardwareUnits::cms(encoding));
+        let mut writer = EventWriter::create(&path, schema.to_arrow([])).expect("a table");
+        let ids: Vec<u64> = (0..65_536).collect();
+        let inputs = (0..ids.len() * 57).map(|at| (at * 7919 % 1201) as i16 - 600).collect();
+        writer.write_integers(ids.clone(), ids, inputs, Vec::new()).expect("events");
+        writer.finish().expect("a table");
+        let set = EventSet::open(&[path]).expect("the table");
+        let mut cursor = Cursor::default();
+        let block = |sequence: u64| {
+            let run = set.run_at(cursor, 1024);
+            set.advance(&mut cursor, run);
+            let mut block = DecidedBlock::with_capacity(1024, 1);
+            block.begin((sequence * 1024, run.len.into()), run);
+            (0..run.len).for_each(|row| block.push(run.first + row, 1, std::iter::once(1.0)));
+            block.stamp(1_000_000, |_| 0);
+            block
+        };
+        let blocks: Vec<DecidedBlock> = (0..64).map(block).collect();
+        let schema = tagged_schema(set.tables()[0].arrow_schema(), &["score".to_owned()]);
+        let writer = TaggedWriter::create(OutputFormat::Arrow, &folder.path().join("out"), schema.clone());
+        let prescaler = Prescaler::new(&paths()[..1]);
+        let mut sink =
+            TaggedEvents::new(&set, prescaler, writer.expect("a file"), schema, 1).expect("a sink");
+        measured::sink(&mut sink, &blocks);
+        let (tagged, finished) = sink.finish();
+        finished.expect("a file");
+        assert_eq!(tagged.handed.rows, 65_536);
     }
 
     pub fn decided_block() {

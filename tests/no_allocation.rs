@@ -86,7 +86,7 @@ struct Watching {
 
 impl Scorer for Watching {
     fn score(&mut self, rows: Rows<'_>, scores: &mut [f32]) -> Result<(), ScoreError> {
-        // The warm-up is on another thread.
+        // A first warm-up is on another thread.
         let thread = std::thread::current().id();
         if self.thread != Some(thread) {
             self.thread = Some(thread);
@@ -192,7 +192,7 @@ fn workers_allocate_nothing() {
             for plan in plans(20) {
                 let (outcome, seen, _) = run(&set, &plan, threshold, workers, &mut Count::default());
                 assert!(outcome.counters.events_scored > 0);
-                let warm_up = 2 * workers as u64;
+                let warm_up = 4 * workers as u64;
                 assert!(seen.iter().map(|seen| seen.calls.load(Ordering::Relaxed)).sum::<u64>() > warm_up);
                 for seen in seen {
                     assert_eq!(

@@ -168,7 +168,7 @@ fn decided(set: &EventSet) -> Vec<DecidedBlock> {
         let run = set.run_at(cursor, BATCH);
         set.advance(&mut cursor, run);
         let mut block = DecidedBlock::with_capacity(run.len as usize, 1);
-        block.begin(sequence, run);
+        block.begin((sequence * BATCH, run.len.into()), run);
         (0..run.len).for_each(|row| block.push(row, 1, std::iter::once(1.0)));
         block.stamp(1_000_000, |row| clock.scheduled_ns(u64::from(row)));
         block

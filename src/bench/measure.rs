@@ -9,7 +9,7 @@ use crate::pipeline::{
     BUFFERED_EVENTS, DecidedBlock, Overload, PipelineError, ReplayPlan, Sink, Span, Stop, WaitStrategy,
     bind_to_core, replay,
 };
-use crate::score::{ScoreError, Scorer, ScorerFactory};
+use crate::score::{Home, ScoreError, Scorer, ScorerFactory};
 use crate::source::{Clock, Cursor, EventSet};
 use crate::trigger::{Decider, ResolvedPath};
 
@@ -57,8 +57,8 @@ pub fn calls(
     let done = std::thread::scope(|scope| {
         let ready = &ready;
         let spawn = |(index, scorer): (usize, Box<dyn Scorer>)| {
-            let first = Bare::new(set, scorer, shape, index);
-            scope.spawn(move || first.run(ready, time))
+            let (home, bare) = Bare::new(set, scorer, shape, index);
+            scope.spawn(move || Home::run(home.as_ref(), || bare.run(ready, time)))
         };
         let threads: Vec<_> = scorers.into_iter().enumerate().map(spawn).collect();
         threads
@@ -85,7 +85,14 @@ struct Bare<'a> {
 
 impl<'a> Bare<'a> {
     /// The worker `index` begins that part of the way into the events.
-    fn new(set: &'a EventSet, scorer: Box<dyn Scorer>, shape: Shape, index: usize) -> Self {
+    /// With the thread that it should run on.
+    fn new(
+        set: &'a EventSet,
+        mut scorer: Box<dyn Scorer>,
+        shape: Shape,
+        index: usize,
+    ) -> (Option<Home>, Self) {
+        let home = Home::of(std::slice::from_mut(&mut scorer));
         let mut bare = Self { set, scorer, scores: vec![0.0; shape.batch], cursor: Cursor::default() };
         let mut to_skip = set.len() * index as u64 / shape.workers as u64;
         while to_skip > 0 {
@@ -93,7 +100,7 @@ impl<'a> Bare<'a> {
             set.advance(&mut bare.cursor, run);
             to_skip -= u64::from(run.len);
         }
-        bare
+        (home, bare)
     }
 
     fn run(mut self, ready: &Barrier, time: Duration) -> Result<Measurement, ScoreError> {
@@ -163,15 +170,16 @@ pub fn paced_calls(
     batch: usize,
     (time, rate_hz, pin): (Duration, f64, bool),
 ) -> Result<Measurement, BenchError> {
-    let mut bare = Bare::new(set, factory.scorer()?, Shape { batch, workers: 1 }, 0);
+    let (home, mut bare) = Bare::new(set, factory.scorer()?, Shape { batch, workers: 1 }, 0);
     let clock = Clock::fixed(rate_hz);
     std::thread::scope(|scope| {
-        let thread = scope.spawn(move || {
+        let run = move || {
             if pin {
                 bind_to_core(1).map_err(BenchError::Pin)?;
             }
             Ok(bare.run_paced(&clock, time)?)
-        });
+        };
+        let thread = scope.spawn(move || Home::run(home.as_ref(), run));
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -201,11 +209,7 @@ pub fn chain(
     let scorers =
         (0..shape.workers).map(|_| Ok(vec![factory.scorer()?])).collect::<Result<Vec<_>, ScoreError>>()?;
     let decider = Decider::new(&[path], 1);
-    // On a thread of its own: the one that calls `replay` becomes the source, and stays bound to its core.
-    let outcome = std::thread::scope(|scope| {
-        let run = || replay(set, &plan, &decider, scorers, &mut Counting(0), &Stop::default(), &|_| {});
-        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })?;
+    let outcome = replay(set, &plan, &decider, scorers, &mut Counting(0), &Stop::default(), &|_| {})?;
     if let Some(error) = outcome.error {
         return Err(error.into());
     }

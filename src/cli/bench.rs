@@ -75,7 +75,7 @@ pub struct BenchArgs {
     /// How the stages of a replay wait; several are compared.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "auto")]
     wait: Vec<WaitArg>,
-    /// Bind threads to cores: a replay's source to the first, its workers and a loop of bare calls on a clock from the second on.
+    /// Bind threads to cores: a replay's sink to the first, its workers and a loop of bare calls on a clock from the second on.
     #[arg(long)]
     pin: bool,
     /// Also measure these: a loop over the ONNX Runtime of a Python, and the g++ -O3 emulator of a program's firmware (hls4ml's

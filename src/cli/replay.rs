@@ -97,11 +97,11 @@ pub struct ReplayArgs {
     /// Most events that a scorer gets at once; on a clock fewer, if fewer have arrived.
     #[arg(long, default_value_t = BATCH, value_name = "N")]
     batch: usize,
-    /// Bind the source to the first core and the workers to the next ones.
+    /// Bind the sink to the first core and the workers to the next ones, counted around.
     #[arg(long)]
     pin: bool,
-    /// How workers wait, and the source on a clock: busy (`spin`), giving their time slice away (`yield`) or asleep
-    /// (`park`); `auto` spins where every stage that would has a core.
+    /// How workers wait for events on a clock: busy (`spin`), giving their time slice away (`yield`) or asleep (`park`);
+    /// `auto` spins where every worker has a core.
     #[arg(long, value_enum, default_value_t = WaitArg::Auto)]
     wait: WaitArg,
     /// Go over the events this many times.

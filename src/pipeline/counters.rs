@@ -3,11 +3,11 @@ use serde::Serialize;
 /// Why events were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropCause {
-    /// Every worker's queue was full, and so was the derandomising buffer.
+    /// Every worker was busy, and the derandomising buffer was full.
     QueueFull,
-    /// The source itself was held up (its core was taken away), and the buffer could not take the arrears.
+    /// The worker that was free to take them was held up (its core was taken away), and the buffer could not take the arrears.
     SourceLate,
-    /// The run failed with the event in a queue.
+    /// The run failed while a worker had the event.
     Failed,
 }
 
@@ -39,7 +39,7 @@ impl Dropped {
 }
 
 /// The counts of a run. Each is kept by the stage that knows it, so that their agreement proves something: events
-/// in and dropped by the source, scored by the workers, delivered by the sink.
+/// in by the source, scored and dropped by the workers, delivered by the sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Events that arrived.

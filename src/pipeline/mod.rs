@@ -1,7 +1,8 @@
-//! The pipeline: a source on the bunch clock, workers with a scorer each, a sink, and rings between them.
+//! The pipeline: a source on the bunch clock, workers with a scorer each that take what has arrived, a sink, and rings
+//! between workers and sink.
 //!
-//! One direction; what travels is a descriptor of rows. Every buffer is allocated before the first event. Stages
-//! end by dropping their ring ends: the next one drains what is left and follows.
+//! One direction; what travels is a description of rows. Every buffer is allocated before the first event. Workers end by
+//! dropping their ring ends: the sink drains what is left and follows.
 
 mod affinity;
 mod block;
@@ -30,10 +31,10 @@ pub use stop::Stop;
 pub use wait::{WaitStrategy, Waiter};
 pub(crate) use worker::is_finite;
 
-/// What to do with events that find every worker's queue full.
+/// What to do with events that find every worker busy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overload {
-    /// Stall the source: nothing is lost, latency grows.
+    /// Let them wait: nothing is lost, latency grows.
     #[default]
     Block,
     /// Drop and count what the derandomising buffer cannot hold: the clock never stalls.

@@ -9,32 +9,31 @@ use trigsieve_ring::{Consumer, Producer, ring};
 
 use super::block::DecidedBlock;
 use super::counters::Counters;
-use super::source::Source;
 pub use super::source::Span;
+use super::source::{Source, grain};
 use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};
 use super::{Overload, PipelineError, Sink, Stop, WaitStrategy, bind_to_core, denormals};
 use crate::latency::{StageLatencies, histogram};
-use crate::score::Scorer;
+use crate::score::{Home, Scorer};
 use crate::source::{Clock, EventSet};
 use crate::trigger::Decider;
 
 /// Default of [`ReplayPlan::buffer`]: 1.6 ms at 40 MHz.
 pub const BUFFERED_EVENTS: u64 = 65_536;
-/// Events in a worker's queue at `max`, and decided events that wait for the sink: some 5 ms at 100 MHz, several times
-/// the pauses of the source and the sink. Blocks cost memory only for the events that they accept.
+/// Decided events of a worker that wait for the sink: some 5 ms at 100 MHz, several times the sink's pauses. Blocks cost
+/// memory only for the events that they accept.
 const UNDELIVERED_EVENTS: usize = 524_288;
-/// Descriptors in a worker's queue when paced. Few: what waits beyond them waits at the source, where it becomes one
-/// larger batch instead of many small ones.
-const PACED_QUEUE: usize = 8;
-/// Pause of a worker that has nothing to do although no clock holds the events back: the run begins or ends.
+/// Pause of a worker without a clock, whose blocks are all with the sink, and of the sink when there is nothing to write: far
+/// below what the blocks hold, and rare enough to cost a worker on the same core nothing.
 const WORKER_PAUSE: Duration = Duration::from_micros(50);
-/// Pause of the source at `max` when the queues are full, and of the sink when there is nothing to write: far below
-/// what the rings buffer, and rare enough to cost a worker on the same core nothing.
 const PAUSE: Duration = Duration::from_micros(500);
 /// Shortest and longest pause of the sink on a clock; see [`sink_pause`].
 const PACED_SINK_PAUSE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
-/// Pause of a worker on a clock where threads outnumber cores: about that of the source.
-const CROWDED_WORKER_PAUSE: Duration = Duration::from_micros(50);
+/// Pause of a worker on a clock where workers outnumber cores: some thousand events at 40 MHz, so that they become one batch.
+const CROWDED_WORKER_PAUSE: Duration = Duration::from_micros(100);
+
+/// A clock starts so much later than its stages are told of it: until then they have woken up.
+const WAKING_UP: Duration = Duration::from_millis(1);
 
 /// How to replay.
 #[derive(Clone, Debug)]
@@ -47,13 +46,13 @@ pub struct ReplayPlan {
     pub span: Span,
     /// Most events that a scorer gets at once.
     pub batch: usize,
-    /// Whether the source and the workers are bound to cores: the source to the first, the workers to the next ones.
+    /// Whether the sink and the workers are bound to cores: the sink to the first, the workers to the next ones, counted around.
     pub pin: bool,
-    /// Size of the derandomising buffer of [`Overload::Drop`], in events that have arrived and found every queue full. It
+    /// Size of the derandomising buffer of [`Overload::Drop`], in events that have arrived and that no worker has taken. It
     /// costs no memory, the events lie in the mapped file. When more wait, those that waited longest are dropped: their
     /// decisions would be the latest.
     pub buffer: u64,
-    /// How the workers wait, and the source on a clock; none: as suits the clock and the number of cores.
+    /// How the workers wait for events on a clock, and for the sink; none: as suits the clock and the number of cores.
     pub wait: Option<WaitStrategy>,
 }
 
@@ -64,11 +63,12 @@ pub struct Outcome {
     pub counters: Counters,
     /// Latencies of all workers.
     pub latencies: StageLatencies,
-    /// From decision to the sink, an event of a block each.
+    /// From decision to the sink: of each event, that of the oldest in its block. Up to a millisecond of events that are not
+    /// accepted make one block.
     pub handover: Histogram<u64>,
     /// From the first event's schedule to the end of the last stage.
     pub wall: Duration,
-    /// From the start until the source offered its last event.
+    /// From the start until a worker took the last event.
     pub source_time: Duration,
     /// Whether the user stopped it.
     pub interrupted: bool,
@@ -100,62 +100,47 @@ pub fn replay(
     }
     set.prefault();
     let blocks = (UNDELIVERED_EVENTS / plan.batch).clamp(16, 4096);
-    let queue_depth = if plan.clock.is_paced() { PACED_QUEUE } else { blocks };
-    let mut queues = Vec::new();
     let mut sink_rings = Vec::new();
     let mut workers = Vec::new();
     for (index, scorers) in scorers.into_iter().enumerate() {
-        let (queue, ends, sink_ends) = rings_of((queue_depth, blocks), plan.batch, scorers.len());
+        let (ends, sink_ends) = rings_of(blocks, plan.batch, scorers.len());
         let mut worker =
             Worker::new(index, set, &plan.clock, decider.clone(), scorers, ends, (plan.batch, wait));
         worker.warm_up()?;
-        queues.push(queue);
         sink_rings.push(sink_ends);
         workers.push(worker);
     }
-    let source_wait = if plan.clock.is_paced() { wait } else { WaitStrategy::Park(PAUSE) };
-    let own_core = matches!(wait, WaitStrategy::Spin);
-    let mut source = Source {
-        set,
-        clock: &plan.clock,
-        overload: plan.overload,
-        buffer: plan.buffer,
-        span: plan.span,
-        batch: plan.batch as u64,
-        wait: source_wait,
-        own_core,
-        queues,
-    };
-
-    let sink_pause = sink_pause(&plan.clock, blocks);
+    let source = Source::new(set, &plan.clock, plan.span, plan.batch, (plan.overload, plan.buffer));
+    let sink_pause = sink_pause(plan, blocks);
     let gate = Gate::default();
     std::thread::scope(|scope| {
-        let shared = Shared { gate: &gate, stop, pin: plan.pin };
+        let shared = Shared { source: &source, gate: &gate, stop, pin: plan.pin };
         let workers: Vec<_> = workers
             .into_iter()
             .enumerate()
             .filter_map(|(index, worker)| spawn_worker(scope, index, worker, shared))
             .collect();
-        let run_sink =
-            move || Ordered::new(sink_rings, shared.gate.pass(), sink_pause).run(sink, stop, progress);
-        let sink = started(Builder::new().spawn_scoped(scope, run_sink), "the sink", stop);
-        pin(plan.pin, 0, "source", stop);
-        // After a stage that could not be started the source finds the run stopped, and the others find it gone.
-        let start = gate.open(workers.len() + usize::from(sink.is_some()));
-        let source_tally = source.run(start, stop);
-        drop(source);
+        let run_sink = move || {
+            pin(shared.pin, 0, "sink", stop);
+            Ordered::new(sink_rings, shared.gate.pass(), sink_pause).run(sink, stop, progress)
+        };
+        let sink = started(Builder::new().name("sink".to_owned()).spawn_scoped(scope, run_sink), "the sink", stop);
+        // After a stage that could not be started the others find the run stopped.
+        let lead = if plan.clock.is_paced() { WAKING_UP } else { Duration::ZERO };
+        let start = gate.open(workers.len() + usize::from(sink.is_some()), lead);
         let mut outcome = nothing(wait);
-        outcome.counters.merge(&source_tally.counters);
-        outcome.source_time = source_tally.elapsed;
         for (index, worker) in workers.into_iter().enumerate() {
             match worker.join() {
                 Ok(tally) => {
                     outcome.counters.merge(&tally.counters);
                     outcome.latencies.merge(&tally.latencies);
+                    outcome.source_time =
+                        outcome.source_time.max(Duration::from_nanos(tally.last_taken_ns));
                 }
                 Err(panic) => stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
             }
         }
+        outcome.counters.events_in = source.offered();
         match sink.map(ScopedJoinHandle::join) {
             Some(Ok(tally)) => {
                 outcome.counters.events_delivered = tally.delivered;
@@ -201,13 +186,13 @@ impl Gate {
         }
     }
 
-    /// Starts the clock when so many stages wait for it.
-    fn open(&self, stages: usize) -> Instant {
+    /// Starts the clock, `lead` after so many stages wait for it.
+    fn open(&self, stages: usize, lead: Duration) -> Instant {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.arrived < stages {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let start = *state.start.get_or_insert_with(Instant::now);
+        let start = *state.start.get_or_insert_with(|| Instant::now() + lead);
         self.changed.notify_all();
         start
     }
@@ -215,6 +200,7 @@ impl Gate {
 
 #[derive(Clone, Copy)]
 struct Shared<'a> {
+    source: &'a Source<'a>,
     gate: &'a Gate,
     stop: &'a Stop,
     pin: bool,
@@ -240,27 +226,27 @@ fn nothing(wait: WaitStrategy) -> Outcome {
     }
 }
 
-/// On a clock the sink pauses for half the time in which a worker could fill its blocks, were each event one of its own:
-/// each time it wakes up it takes a core from a stage that spins, and no decision waits for it.
-fn sink_pause(clock: &Clock, blocks: usize) -> Duration {
+/// On a clock the sink pauses for half the time in which a worker could fill its blocks: each time it wakes up it may take a
+/// core from a worker that spins, and no decision waits for it.
+fn sink_pause(plan: &ReplayPlan, blocks: usize) -> Duration {
     let (shortest, longest) = PACED_SINK_PAUSE;
-    match clock.rate_hz() {
+    match plan.clock.rate_hz() {
         None => PAUSE,
         Some(rate_hz) => {
-            Duration::from_secs_f64((blocks as f64 / rate_hz / 2.0).min(longest.as_secs_f64())).max(shortest)
+            let blocks_hz = rate_hz / grain(&plan.clock, plan.batch as u64) as f64;
+            Duration::from_secs_f64((blocks as f64 / blocks_hz / 2.0).min(longest.as_secs_f64())).max(shortest)
         }
     }
 }
 
-/// A worker spins while every spinning stage has a core, else it sleeps between portions; unpaced, it gives way too,
-/// because the source keeps its queue full.
+/// A worker spins while every worker has a core, else it sleeps between portions; unpaced, it waits for nothing but the sink.
 fn worker_wait(plan: &ReplayPlan, workers: usize) -> WaitStrategy {
     if let Some(wait) = plan.wait {
         return wait;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     match plan.clock.is_paced() {
-        true if workers < cores => WaitStrategy::Spin,
+        true if workers <= cores => WaitStrategy::Spin,
         true => WaitStrategy::Park(CROWDED_WORKER_PAUSE),
         false => WaitStrategy::Park(WORKER_PAUSE),
     }
@@ -268,20 +254,15 @@ fn worker_wait(plan: &ReplayPlan, workers: usize) -> WaitStrategy {
 
 type SinkEnds = (Consumer<Box<DecidedBlock>>, Producer<Box<DecidedBlock>>);
 
-/// The three rings of a worker, with its blocks already waiting in the free one.
-fn rings_of(
-    (queue_depth, blocks): (usize, usize),
-    batch: usize,
-    models: usize,
-) -> (Producer<super::source::Descriptor>, WorkerRings, SinkEnds) {
-    let (queue, descriptors) = ring(queue_depth);
+/// The two rings of a worker, with its blocks already waiting in the free one.
+fn rings_of(blocks: usize, batch: usize, models: usize) -> (WorkerRings, SinkEnds) {
     let (decided, to_sink) = ring(blocks);
     let (mut returned, free) = ring(blocks);
     while returned.has_room() {
         // There is room, and both ends are here.
         let _ = returned.push(Box::new(DecidedBlock::with_capacity(batch, models)));
     }
-    (queue, WorkerRings { descriptors, free, decided }, (to_sink, returned))
+    (WorkerRings { free, decided }, (to_sink, returned))
 }
 
 fn spawn_worker<'scope, 'env>(
@@ -290,22 +271,28 @@ fn spawn_worker<'scope, 'env>(
     mut worker: Worker<'env>,
     shared: Shared<'env>,
 ) -> Option<ScopedJoinHandle<'scope, WorkerTally>> {
-    let run = move || {
+    let home = worker.take_home();
+    let work = move || {
         pin(shared.pin, index + 1, "worker", shared.stop);
+        // Once more, on the thread and the core where the calls will be made: allocators and caches are theirs.
+        if let Err(error) = worker.warm_up() {
+            shared.stop.fail(error);
+        }
         let start = shared.gate.pass();
-        // A panic must not lose the counts: it fails the run, and the second call drains the queue.
-        let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(start, shared.stop)));
+        // A panic must not lose the counts: it fails the run.
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(shared.source, start, shared.stop)));
         if let Err(panic) = outcome {
             shared.stop.fail(panicked(&format!("worker {index}"), panic.as_ref()));
             worker.abandon();
-            worker.run(start, shared.stop);
         }
         if !denormals::are_kept() {
             shared.stop.fail(PipelineError::Denormals { worker: index });
         }
-        worker.finish()
+        worker.finish(shared.stop)
     };
-    started(Builder::new().spawn_scoped(scope, run), &format!("worker {index}"), shared.stop)
+    let name = format!("worker {index}");
+    let run = move || Home::run(home.as_ref(), work);
+    started(Builder::new().name(name.clone()).spawn_scoped(scope, run), &name, shared.stop)
 }
 
 fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> PipelineError {
@@ -388,17 +375,18 @@ impl Ordered {
                 *head = decided.pop();
             }
         }
-        let sequence = |head: &Option<Box<DecidedBlock>>| head.as_ref().map(|block| block.sequence);
-        let (worker, first) = self
+        let places =
+            |head: &Option<Box<DecidedBlock>>| head.as_ref().map(|block| (block.sequence, block.places));
+        let (worker, (first, places)) = self
             .heads
             .iter()
             .enumerate()
-            .filter_map(|(worker, head)| Some((worker, sequence(head)?)))
-            .min_by_key(|&(_, sequence)| sequence)?;
+            .filter_map(|(worker, head)| Some((worker, places(head)?)))
+            .min_by_key(|&(_, (sequence, _))| sequence)?;
         if first != self.next && !self.gap_is_final() {
             return None;
         }
-        self.next = first + 1;
+        self.next = first + places;
         self.heads[worker].take().map(|block| (worker, block))
     }
 

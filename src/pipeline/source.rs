@@ -1,25 +1,14 @@
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use trigsieve_ring::{Producer, PushError};
+use crossbeam_utils::CachePadded;
 
-use super::counters::{Counters, DropCause};
-use super::wait::{sleep_past, sleep_towards};
-use super::worker::nanoseconds_since;
-use super::{Overload, Stop, WaitStrategy, Waiter};
+use super::Overload;
 use crate::source::{Clock, Cursor, EventSet, Run};
 
-/// A source that was away from its clock for longer than this was held up by the machine, not by its queues.
-const HELD_UP: Duration = Duration::from_micros(100);
-
-/// What travels to a worker: which rows, and which place they have in time and order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Descriptor {
-    pub(super) run: Run,
-    /// Number of its first event since the start: gives the scheduled arrivals.
-    pub(super) first_event: u64,
-    /// Number of the descriptor since the start: gives the order.
-    pub(super) sequence: u64,
-}
+/// A worker lets arrived events wait for so long for more to come: a portion, and its block, of a few events each would cost
+/// more than the events do. At rates where none come in that time, nothing waits.
+const GRAIN_NS: u64 = 5_000;
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,83 +27,147 @@ pub enum Span {
     },
 }
 
-/// Offers the events to the workers when the clock says so.
+impl Span {
+    fn first(self) -> u64 {
+        match self {
+            Self::Events { first, .. } => first,
+            Self::Passes(_) | Self::Time(_) => 0,
+        }
+    }
+
+    /// Number of events. A time on a clock is a number of events too, so that the last one is the last one scheduled in it,
+    /// however late it is taken.
+    fn events(self, set: &EventSet, clock: &Clock) -> u64 {
+        match self {
+            Self::Passes(passes) => set.len().saturating_mul(passes),
+            Self::Time(time) if clock.is_paced() => {
+                clock.due(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+            }
+            Self::Time(_) => u64::MAX,
+            Self::Events { first, end } => end.saturating_sub(first),
+        }
+    }
+}
+
+/// The events in the order of their arrival, which every worker takes from itself: a thread in between would be a core, and
+/// a second one that the kernel can take away, on the way of each event.
 pub(super) struct Source<'a> {
-    pub(super) set: &'a EventSet,
-    pub(super) clock: &'a Clock,
-    pub(super) overload: Overload,
-    /// See [`super::ReplayPlan::buffer`].
-    pub(super) buffer: u64,
-    pub(super) span: Span,
-    pub(super) batch: u64,
-    pub(super) wait: WaitStrategy,
-    /// Whether it has a core of its own to spin on between events.
-    pub(super) own_core: bool,
-    pub(super) queues: Vec<Producer<Descriptor>>,
+    set: &'a EventSet,
+    clock: &'a Clock,
+    overload: Overload,
+    buffer: u64,
+    batch: u64,
+    /// Events that are worth a portion: see [`GRAIN_NS`].
+    grain: u64,
+    span: Span,
+    /// Number of events, if the span is not a time without a clock.
+    events: u64,
+    /// Number of the first event that nobody has taken.
+    next: CachePadded<AtomicU64>,
 }
 
-/// What the source leaves behind.
+/// Events that a worker has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Portion {
+    /// Number of events, after those of other portions and before its own, that the derandomising buffer could not hold.
+    pub(super) dropped: u64,
+    /// Its events; none where everything up to the end was dropped.
+    pub(super) run: Run,
+    /// Number of its first event since the start: gives the scheduled arrivals.
+    pub(super) first_event: u64,
+}
+
+impl Portion {
+    /// Its place in the order of portions, with as many places as there are events, the dropped ones included.
+    pub(super) fn places(&self) -> (u64, u64) {
+        (self.first_event - self.dropped, self.dropped + u64::from(self.run.len))
+    }
+}
+
+/// What a worker that looks for events finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// These are its own now.
+    Taken(Portion),
+    /// Nothing before so many nanoseconds after the start.
+    NotBefore(u64),
+    /// Nothing any more.
+    End,
+}
+
+/// Where a worker was last: the next portion is often the next row.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct SourceTally {
-    pub(super) counters: Counters,
-    pub(super) elapsed: Duration,
-}
-
-#[derive(Default)]
-struct Position {
-    cursor: Cursor,
+pub(super) struct Place {
     event: u64,
-    sequence: u64,
-    next_queue: usize,
+    cursor: Option<Cursor>,
 }
 
-impl Source<'_> {
-    /// Runs to the end of the span or until a stop; dropping the queues afterwards lets the workers finish.
-    pub(super) fn run(&mut self, start: Instant, stop: &Stop) -> SourceTally {
-        let mut tally = SourceTally::default();
-        let cursor = self.set.cursor_at(self.first_event());
-        let mut position = Position { cursor, ..Position::default() };
-        let last_event = self.last_event();
-        let mut previous_ns = 0;
-        let waiter = self.wait.waiter();
-        while position.event < last_event && !stop.is_requested() {
-            let now_ns = nanoseconds_since(start);
+impl<'a> Source<'a> {
+    /// The events of `span`, at most `batch` a portion, of which [`Overload::Drop`] lets `buffer` wait.
+    pub(super) fn new(
+        set: &'a EventSet,
+        clock: &'a Clock,
+        span: Span,
+        batch: usize,
+        (overload, buffer): (Overload, u64),
+    ) -> Self {
+        let (batch, events) = (batch as u64, span.events(set, clock));
+        let grain = grain(clock, batch);
+        Self { set, clock, overload, buffer, batch, grain, span, events, next: CachePadded::default() }
+    }
+
+    /// Takes what has arrived `now_ns` after the start and nobody has taken, up to a batch, or to the end of a record batch.
+    /// When more than the buffer holds is waiting, those that wait longest are dropped: their decisions would be the latest.
+    /// Past the end of the span the clock goes on, so that the last events grow old like all others.
+    pub(super) fn take(&self, now_ns: u64, place: &mut Place) -> Next {
+        // Relaxed, here and below: the number is all that the workers share, nothing is published with it.
+        let mut next = self.next.load(Ordering::Relaxed);
+        loop {
+            if next >= self.events || self.is_over(now_ns) {
+                return Next::End;
+            }
             let arrived = self.clock.due(now_ns);
-            let due = arrived.min(last_event);
-            if self.is_over(now_ns) {
-                break;
+            let due = arrived.min(self.events);
+            if due < self.events.min(next.saturating_add(self.grain)) {
+                let worth_ns = self.worth_ns(next);
+                if due <= next || now_ns < worth_ns {
+                    return Next::NotBefore(worth_ns);
+                }
             }
-            if due <= position.event {
-                let meant = self.wait_for(position.event, start);
-                previous_ns = now_ns + u64::try_from(meant.as_nanos()).unwrap_or(u64::MAX);
-                continue;
+            let dropped = match self.overload {
+                Overload::Block => 0,
+                Overload::Drop => (arrived - next).saturating_sub(self.buffer).min(due - next),
+            };
+            let first_event = next + dropped;
+            let mut cursor = self.cursor(first_event, place);
+            let run = self.set.run_at(cursor, self.batch.min(due - first_event));
+            let end = first_event + u64::from(run.len);
+            match self.next.compare_exchange_weak(next, end, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.set.advance(&mut cursor, run);
+                    *place = Place { event: end, cursor: Some(cursor) };
+                    return Next::Taken(Portion { dropped, run, first_event });
+                }
+                Err(other) => next = other,
             }
-            let held_up = Duration::from_nanos(now_ns.saturating_sub(previous_ns)) > HELD_UP;
-            previous_ns = now_ns;
-            self.offer((due, arrived), held_up, &mut position, &mut tally.counters, (stop, &waiter));
         }
-        tally.counters.events_in = position.event;
-        tally.elapsed = start.elapsed();
-        tally
     }
 
-    fn first_event(&self) -> u64 {
-        match self.span {
-            Span::Events { first, .. } => first,
-            Span::Passes(_) | Span::Time(_) => 0,
-        }
+    /// How many events were taken or dropped.
+    pub(super) fn offered(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
     }
 
-    /// Number of events in the span. A time on a clock is a number of events too, so that the last one is the last
-    /// one scheduled in it, however late the source is.
-    fn last_event(&self) -> u64 {
-        match self.span {
-            Span::Passes(passes) => self.set.len().saturating_mul(passes),
-            Span::Time(time) if self.clock.is_paced() => {
-                self.clock.due(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
-            }
-            Span::Time(_) => u64::MAX,
-            Span::Events { first, end } => end.saturating_sub(first),
+    /// When the events from `next` on are worth a portion.
+    fn worth_ns(&self, next: u64) -> u64 {
+        let last = self.events.min(next.saturating_add(self.grain)).saturating_sub(1);
+        self.clock.scheduled_ns(last).min(self.clock.scheduled_ns(next) + if self.grain > 1 { GRAIN_NS } else { 0 })
+    }
+
+    fn cursor(&self, event: u64, place: &Place) -> Cursor {
+        match place.cursor {
+            Some(cursor) if place.event == event => cursor,
+            _ => self.set.cursor_at(self.span.first() + event),
         }
     }
 
@@ -124,74 +177,91 @@ impl Source<'_> {
             _ => false,
         }
     }
+}
 
-    /// Returns for how long it meant to be away.
-    fn wait_for(&self, event: u64, start: Instant) -> Duration {
-        let deadline = start + Duration::from_nanos(self.clock.scheduled_ns(event));
-        let wait = if self.own_core { sleep_towards } else { sleep_past };
-        wait(deadline, Instant::now())
-    }
+/// Most events of a portion that nothing holds up.
+pub(super) fn grain(clock: &Clock, batch: u64) -> u64 {
+    let arrive = clock.rate_hz().map_or(f64::INFINITY, |rate_hz| rate_hz * GRAIN_NS as f64 * 1e-9);
+    (arrive as u64).clamp(1, batch)
+}
 
-    /// Offers every event up to `due`, or, when all queues are full, blocks, or drops what the buffer cannot hold. Past
-    /// the end of the span the clock goes on (`arrived`), so that the last events grow old like all others.
-    fn offer(
-        &mut self,
-        (due, arrived): (u64, u64),
-        held_up: bool,
-        position: &mut Position,
-        counters: &mut Counters,
-        (stop, waiter): (&Stop, &Waiter),
-    ) {
-        while position.event < due {
-            let run = self.set.run_at(position.cursor, self.batch.min(due - position.event));
-            if self.place(run, position) {
-                self.advance(run, position);
-                waiter.reset();
-                // At `max` nothing is ever waited for above, so an unbounded span must look up from here.
-                if !self.clock.is_paced() {
-                    return;
-                }
-                continue;
-            }
-            if stop.is_requested() {
-                return;
-            }
-            match self.overload {
-                Overload::Block => waiter.wait(),
-                Overload::Drop if arrived - position.event <= self.buffer => {
-                    waiter.wait();
-                    return;
-                }
-                Overload::Drop => {
-                    let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
-                    let excess = (arrived - position.event - self.buffer).min(due - position.event);
-                    let dropped = self.set.run_at(position.cursor, excess);
-                    counters.drop_events(cause, u64::from(dropped.len));
-                    self.advance(dropped, position);
-                }
-            }
+#[cfg(test)]
+mod tests {
+    use super::super::tests::set;
+    use super::*;
+
+    fn taken(next: Next) -> Portion {
+        match next {
+            Next::Taken(portion) => portion,
+            other => panic!("{other:?}"),
         }
     }
 
-    /// Puts the run in the next queue with room.
-    fn place(&mut self, run: Run, position: &mut Position) -> bool {
-        let descriptor = Descriptor { run, first_event: position.event, sequence: position.sequence };
-        for offset in 0..self.queues.len() {
-            let index = (position.next_queue + offset) % self.queues.len();
-            match self.queues[index].push(descriptor) {
-                Ok(()) => {
-                    position.next_queue = (index + 1) % self.queues.len();
-                    position.sequence += 1;
-                    return true;
-                }
-                Err(PushError::Full(_) | PushError::Abandoned(_)) => {}
-            }
+    #[test]
+    fn what_has_arrived_is_taken_once_and_ends_with_the_record_batch() {
+        let (_folder, set) = set(100, 30, &[]);
+        let clock = Clock::fixed(1e9);
+        let source = Source::new(&set, &clock, Span::Passes(2), 20, (Overload::Block, 0));
+        let (mut here, mut there) = (Place::default(), Place::default());
+        assert_eq!(source.take(9, &mut here), Next::NotBefore(19), "ten of twenty have arrived");
+        assert_eq!(taken(source.take(19, &mut here)).run, Run { batch: 0, first: 0, len: 20 });
+        assert_eq!(source.take(19, &mut here), Next::NotBefore(39));
+        assert_eq!(taken(source.take(1000, &mut there)).run, Run { batch: 0, first: 20, len: 10 });
+        assert_eq!(taken(source.take(1000, &mut here)).run, Run { batch: 1, first: 0, len: 20 });
+        let mut numbers = vec![50];
+        while let Next::Taken(portion) = source.take(1000, &mut there) {
+            assert_eq!(portion.first_event, *numbers.last().unwrap());
+            numbers.push(portion.first_event + u64::from(portion.run.len));
         }
-        false
+        assert_eq!((numbers.last(), source.offered()), (Some(&200), 200));
+        assert_eq!(source.take(1000, &mut here), Next::End);
     }
 
-    fn advance(&self, run: Run, position: &mut Position) {
-        self.set.advance(&mut position.cursor, run);
-        position.event += u64::from(run.len);
+    #[test]
+    fn what_the_buffer_cannot_hold_is_dropped_oldest_first_and_to_the_end() {
+        let (_folder, set) = set(100, 100, &[]);
+        let clock = Clock::fixed(1e9);
+        let source = Source::new(&set, &clock, Span::Passes(1), 8, (Overload::Drop, 10));
+        let mut place = Place::default();
+        let first = taken(source.take(29, &mut place));
+        assert_eq!((first.dropped, first.first_event, first.run.len), (20, 20, 8));
+        assert_eq!(first.places(), (0, 28));
+        // All 100 have arrived; the clock goes on, and at 200 nothing of the span is young enough.
+        let second = taken(source.take(94, &mut place));
+        assert_eq!((second.dropped, second.first_event, second.run.len), (57, 85, 8));
+        let last = taken(source.take(200, &mut place));
+        assert_eq!((last.dropped, last.run.len, last.places()), (7, 0, (93, 7)));
+        assert_eq!((source.take(200, &mut place), source.offered()), (Next::End, 100));
+    }
+
+    #[test]
+    fn events_wait_for_others_only_where_others_come_and_not_for_long() {
+        let (_folder, set) = set(1000, 1000, &[]);
+        let rare = Clock::fixed(1e5);
+        let source = Source::new(&set, &rare, Span::Passes(1), 64, (Overload::Block, 0));
+        assert_eq!(taken(source.take(0, &mut Place::default())).run.len, 1);
+        assert_eq!(source.take(9_999, &mut Place::default()), Next::NotBefore(10_000));
+        // Ten bunches an orbit, one after the other: a mean rate at which five microseconds bring half an event.
+        let few = Clock::Filled(crate::source::FillingScheme::parse("0-9", std::path::Path::new("few")).unwrap());
+        assert_eq!(grain(&few, 64), 1);
+        // Trains with holes: what came before a hole does not wait for its end.
+        let trains = "0-99\n1000-1999";
+        let trains = crate::source::FillingScheme::parse(trains, std::path::Path::new("trains")).unwrap();
+        let trains = Clock::Filled(trains);
+        let source = Source::new(&set, &trains, Span::Passes(1), 64, (Overload::Block, 0));
+        let mut place = Place::default();
+        assert_eq!(taken(source.take(99 * 25, &mut place)).run.len, 64);
+        assert_eq!(source.take(99 * 25, &mut place), Next::NotBefore(64 * 25 + GRAIN_NS));
+        assert_eq!(taken(source.take(64 * 25 + GRAIN_NS, &mut place)).run.len, 36);
+    }
+
+    #[test]
+    fn the_rest_of_a_run_begins_where_its_first_part_ended() {
+        let (_folder, set) = set(100, 30, &[]);
+        let span = Span::Events { first: 165, end: 170 };
+        let source = Source::new(&set, &Clock::Unpaced, span, 64, (Overload::Block, 0));
+        let portion = taken(source.take(0, &mut Place::default()));
+        assert_eq!((portion.run, portion.first_event), (Run { batch: 2, first: 5, len: 5 }, 0));
+        assert_eq!(source.take(0, &mut Place::default()), Next::End);
     }
 }

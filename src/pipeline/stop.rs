@@ -7,7 +7,7 @@ const RUNNING: u8 = 0;
 const INTERRUPTED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// Asks a run to end early: the source stops offering events, what is in the queues is still decided.
+/// Asks a run to end early: the workers take no more events, those that they have are still decided.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     inner: Arc<Inner>,
@@ -34,14 +34,14 @@ impl Stop {
         self.inner.state.store(FAILED, Ordering::Relaxed);
     }
 
-    /// Whether the source must stop.
+    /// Whether no more events are to be taken.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         // Relaxed: see `interrupt`.
         self.inner.state.load(Ordering::Relaxed) != RUNNING
     }
 
-    /// Whether a stage failed: then what is in the queues is dropped and counted.
+    /// Whether a stage failed: then what the workers have is dropped and counted.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         // Relaxed: see `fail`.

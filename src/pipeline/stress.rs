@@ -152,16 +152,16 @@ fn scorers(case: &Case) -> Vec<Vec<Box<dyn Scorer>>> {
     let of_worker = |worker: usize| {
         let mut random = Random((case.seed + worker as u64).wrapping_mul(0xd134_2543_de82_ef95) | 1);
         let (event, at) = (case.event, case.at);
-        // The first two calls warm up.
+        // The first four calls warm up.
         let before = move |call: u64| {
-            if call > 2 {
+            if call > 4 {
                 random.stall();
             }
             match event {
-                Event::ScorerFails if call == at + 3 => {
+                Event::ScorerFails if call == at + 5 => {
                     Err(ScoreError::Run { engine: "test", reason: "it broke".into() })
                 }
-                Event::ScorerPanics if call == at + 3 => panic!("a defect of the scorer"),
+                Event::ScorerPanics if call == at + 5 => panic!("a defect of the scorer"),
                 _ => Ok(()),
             }
         };

@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::Backoff;
 
@@ -9,10 +9,6 @@ const SPIN_BEFORE_DEADLINE: Duration = Duration::from_micros(200);
 
 /// Some 100 us: much longer than a hand-over to a stage that runs, much shorter than a time slice.
 const SPINS_BEFORE_YIELD: u32 = 4096;
-
-/// Pause of a source that shares its core with workers: some thousand events at 40 MHz, so that they become one batch
-/// and waking up costs the workers little.
-const CROWDED_PAUSE: Duration = Duration::from_micros(100);
 
 /// A clock that sleeps for longer would not see that the run is to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
@@ -70,23 +66,19 @@ impl Waiter {
     }
 }
 
-/// Sleeps until `deadline`, for [`CROWDED_PAUSE`] at least: for a source that has no core of its own, where each turn of
-/// a spin is taken from the worker that it waits for. Returns for how long it meant to sleep.
-pub fn sleep_past(deadline: Instant, now: Instant) -> Duration {
-    let pause = deadline.saturating_duration_since(now).clamp(CROWDED_PAUSE, LONGEST_SLEEP);
+/// Waits, a little or until `deadline_ns`, as the waiter's strategy is: what is near enough is spun for or yielded, what is
+/// far is slept for, and [`WaitStrategy::Park`] always sleeps. Returns for how long it meant to be away.
+pub fn wait_until(deadline_ns: u64, now_ns: u64, waiter: &Waiter) -> u64 {
+    let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
+    let pause = match waiter.strategy {
+        WaitStrategy::Park(time) => left.max(time),
+        _ if left <= SPIN_BEFORE_DEADLINE * 2 => {
+            waiter.wait();
+            return 0;
+        }
+        _ => left - SPIN_BEFORE_DEADLINE,
+    };
+    let pause = pause.min(LONGEST_SLEEP);
     std::thread::sleep(pause);
-    pause
-}
-
-/// Sleeps while `deadline` is far, for a while at most, and returns at once when it is near enough to be spun for.
-/// Returns for how long it meant to sleep.
-pub fn sleep_towards(deadline: Instant, now: Instant) -> Duration {
-    let left = deadline.saturating_duration_since(now);
-    if left <= SPIN_BEFORE_DEADLINE * 2 {
-        std::hint::spin_loop();
-        return Duration::ZERO;
-    }
-    let pause = (left - SPIN_BEFORE_DEADLINE).min(LONGEST_SLEEP);
-    std::thread::sleep(pause);
-    pause
+    pause.as_nanos() as u64
 }

@@ -3,23 +3,30 @@ use std::time::Instant;
 
 use trigsieve_ring::{Consumer, Producer, PushError};
 
-use super::block::DecidedBlock;
+use super::block::{DecidedBlock, QuietRuns};
 use super::counters::{Counters, DropCause};
 use super::finite::are_finite;
-use super::source::Descriptor;
+use super::source::{Next, Place, Portion, Source};
+use super::wait::wait_until;
 use super::{PipelineError, Stop, WaitStrategy};
 use crate::event::{Rows, Values};
 use crate::latency::{Ramps, StageLatencies};
-use crate::score::{ScoreError, Scorer};
+use crate::score::{Home, ScoreError, Scorer};
 use crate::source::{Clock, EventSet};
 use crate::trigger::{Decider, INVALID_BIT};
 
 /// Events whose scores are compared with the lowest thresholds together.
 const LOOKED_AT_ONCE: usize = 64;
 
+/// For how long the sink is not told of events that were not accepted: of its own pause, and a share of what the rings
+/// hold at any rate.
+const QUIET_NS: u64 = 1_000_000;
+
+/// A worker that was away from the clock for longer than this, with nothing to do, was held up by the machine.
+const HELD_UP_NS: u64 = 100_000;
+
 /// A worker's ends of its rings.
 pub(super) struct WorkerRings {
-    pub(super) descriptors: Consumer<Descriptor>,
     pub(super) free: Consumer<Box<DecidedBlock>>,
     pub(super) decided: Producer<Box<DecidedBlock>>,
 }
@@ -29,6 +36,8 @@ pub(super) struct WorkerRings {
 pub(super) struct WorkerTally {
     pub(super) counters: Counters,
     pub(super) latencies: StageLatencies,
+    /// When it took events last, nanoseconds after the start.
+    pub(super) last_taken_ns: u64,
 }
 
 /// Scores and decides, one run of events after the other. Its loop allocates nothing: scores, blocks and
@@ -39,6 +48,7 @@ pub(super) struct Worker<'a> {
     clock: &'a Clock,
     decider: Decider,
     scorers: Vec<Box<dyn Scorer>>,
+    home: Option<Home>,
     /// One buffer a model, `batch` scores each.
     scores: Vec<Vec<f32>>,
     rings: WorkerRings,
@@ -46,8 +56,16 @@ pub(super) struct Worker<'a> {
     tally: WorkerTally,
     /// On a clock of whole nanoseconds: distance of its events, and their waiting times and latencies.
     ramps: Option<(u64, Ramps, Ramps)>,
-    /// Events taken from the queue and not yet counted: what a failure loses.
+    /// Where in the set it is.
+    place: Place,
+    /// When it took events last, nanoseconds after the start.
+    last_taken_ns: u64,
+    /// Events taken and not yet counted: what a failure loses.
     in_hand: u64,
+    /// What the sink was not told of yet.
+    quiet: Option<QuietRuns>,
+    /// The block of a quiet run, for the next one.
+    spare: Option<Box<DecidedBlock>>,
 }
 
 impl<'a> Worker<'a> {
@@ -56,14 +74,32 @@ impl<'a> Worker<'a> {
         set: &'a EventSet,
         clock: &'a Clock,
         decider: Decider,
-        scorers: Vec<Box<dyn Scorer>>,
+        mut scorers: Vec<Box<dyn Scorer>>,
         rings: WorkerRings,
         (batch, wait): (usize, WaitStrategy),
     ) -> Self {
         let scores = scorers.iter().map(|_| vec![0.0; batch]).collect();
+        let home = Home::of(&mut scorers);
         let tally = WorkerTally::default();
         let ramps = clock.step_ns().map(|step_ns| (step_ns, Ramps::new(step_ns), Ramps::new(step_ns)));
-        Self { index, set, clock, decider, scorers, scores, rings, wait, tally, ramps, in_hand: 0 }
+        Self {
+            index,
+            set,
+            clock,
+            decider,
+            scorers,
+            home,
+            scores,
+            rings,
+            wait,
+            tally,
+            ramps,
+            place: Place::default(),
+            last_taken_ns: 0,
+            in_hand: 0,
+            quiet: None,
+            spare: None,
+        }
     }
 
     /// Scores the set's first events without counting them, so that a runtime's first-call work (arenas, plans)
@@ -78,34 +114,54 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Works until the source is gone and the queue empty.
-    pub(super) fn run(&mut self, start: Instant, stop: &Stop) {
+    /// The thread that it should run on, if it is not all the same; asked for once.
+    pub(super) fn take_home(&mut self) -> Option<Home> {
+        self.home.take()
+    }
+
+    /// Works until the source has nothing any more, or the run is to stop.
+    pub(super) fn run(&mut self, source: &Source<'_>, start: Instant, stop: &Stop) {
         let waiter = self.wait.waiter();
-        loop {
-            match self.rings.descriptors.pop() {
-                Some(descriptor) if stop.has_failed() => {
-                    self.tally.counters.drop_events(DropCause::Failed, u64::from(descriptor.run.len));
-                }
-                Some(descriptor) => {
+        while Instant::now() < start {
+            std::hint::spin_loop();
+        }
+        // Until when it was busy, or meant to be away.
+        let mut accounted_ns = 0;
+        while !stop.is_requested() {
+            let now_ns = nanoseconds_since(start);
+            match source.take(now_ns, &mut self.place) {
+                Next::Taken(portion) => {
                     waiter.reset();
-                    self.in_hand = u64::from(descriptor.run.len);
-                    if let Err(error) = self.take(descriptor, start, stop) {
-                        stop.fail(error);
-                        self.abandon();
+                    self.in_hand = portion.run.len.into();
+                    let held_up = now_ns.saturating_sub(accounted_ns) > HELD_UP_NS;
+                    let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
+                    self.tally.counters.drop_events(cause, portion.dropped);
+                    self.last_taken_ns = now_ns;
+                    match self.take(portion, now_ns, start, stop) {
+                        Ok(done_ns) => accounted_ns = done_ns,
+                        Err(error) => {
+                            stop.fail(error);
+                            self.abandon();
+                        }
                     }
                 }
-                None if self.rings.descriptors.is_finished() => return,
-                None => waiter.wait(),
+                Next::NotBefore(arrival_ns) => {
+                    self.tell_of_old_quiet(now_ns, stop);
+                    accounted_ns = now_ns + wait_until(arrival_ns, now_ns, &waiter);
+                }
+                Next::End => return,
             }
         }
     }
 
-    /// Counts what was in hand as lost; afterwards the queue can be drained by [`Worker::run`] again.
+    /// Counts what was in hand as lost.
     pub(super) fn abandon(&mut self) {
         self.tally.counters.drop_events(DropCause::Failed, std::mem::take(&mut self.in_hand));
     }
 
-    pub(super) fn finish(mut self) -> WorkerTally {
+    pub(super) fn finish(mut self, stop: &Stop) -> WorkerTally {
+        self.tell_of_quiet(stop);
+        self.tally.last_taken_ns = self.last_taken_ns;
         if let Some((_, queue, decision)) = self.ramps {
             queue.finish(&mut self.tally.latencies.queue);
             decision.finish(&mut self.tally.latencies.decision);
@@ -113,28 +169,65 @@ impl<'a> Worker<'a> {
         self.tally
     }
 
-    fn take(&mut self, descriptor: Descriptor, start: Instant, stop: &Stop) -> Result<(), PipelineError> {
+    /// Scores and decides a portion; gives the time when that was done.
+    fn take(
+        &mut self,
+        portion: Portion,
+        begun_ns: u64,
+        start: Instant,
+        stop: &Stop,
+    ) -> Result<u64, PipelineError> {
+        let (run, (place, places)) = (portion.run, portion.places());
+        if run.len == 0 {
+            return Ok(begun_ns);
+        }
+        if self.quiet.is_some_and(|quiet| !quiet.are_followed_by(place, run)) {
+            self.tell_of_quiet(stop);
+        }
         let Some(mut block) = self.free_block(stop) else {
             self.abandon();
-            return Ok(());
+            return Ok(begun_ns);
         };
-        let begun_ns = nanoseconds_since(start);
-        let rows = self.set.rows(descriptor.run);
+        let rows = self.set.rows(run);
         // Looked at before scoring: whoever reads the rows first pays for bringing them in, the other finds them there.
         let finite_inputs = is_finite(rows);
         self.score(rows).map_err(|source| PipelineError::Score { worker: self.index, source })?;
-        block.begin(descriptor.sequence, descriptor.run);
+        block.begin((place, places), run);
         self.decide(rows, finite_inputs, &mut block);
-        let intact = self.set.check_pages(descriptor.run);
+        let intact = self.set.check_pages(run);
         intact.map_err(|source| PipelineError::Source { worker: self.index, source })?;
         let decided_ns = nanoseconds_since(start);
-        let first_row = descriptor.run.first;
-        let arrival_ns = |row| self.arrival_ns(descriptor.first_event + u64::from(row - first_row), begun_ns);
+        let arrival_ns = |row| self.arrival_ns(portion.first_event + u64::from(row - run.first), begun_ns);
         block.stamp(decided_ns, arrival_ns);
-        self.record(descriptor, begun_ns, decided_ns);
+        self.record(portion, begun_ns, decided_ns);
         self.tally.counters.events_scored += std::mem::take(&mut self.in_hand);
-        self.hand_over(block);
-        Ok(())
+        if let Some(quiet) = self.quiet.take() {
+            block.follow(&quiet);
+        }
+        if block.is_quiet() {
+            self.quiet = Some(QuietRuns::of(&block));
+            self.spare = Some(block);
+            self.tell_of_old_quiet(decided_ns, stop);
+        } else {
+            self.hand_over(block);
+        }
+        Ok(decided_ns)
+    }
+
+    fn tell_of_old_quiet(&mut self, now_ns: u64, stop: &Stop) {
+        if self.quiet.is_some_and(|quiet| quiet.age_ns(now_ns) >= QUIET_NS) {
+            self.tell_of_quiet(stop);
+        }
+    }
+
+    /// Tells the sink of the runs that it was not told of.
+    fn tell_of_quiet(&mut self, stop: &Stop) {
+        let Some(quiet) = self.quiet.take() else { return };
+        // Without a block there is no sink any more to tell.
+        if let Some(mut block) = self.free_block(stop) {
+            quiet.fill(&mut block);
+            self.hand_over(block);
+        }
     }
 
     fn score(&mut self, rows: Rows<'_>) -> Result<(), ScoreError> {
@@ -190,8 +283,8 @@ impl<'a> Worker<'a> {
         if self.clock.is_paced() { self.clock.scheduled_ns(event) } else { begun_ns }
     }
 
-    fn record(&mut self, descriptor: Descriptor, begun_ns: u64, decided_ns: u64) {
-        let events = u64::from(descriptor.run.len);
+    fn record(&mut self, portion: Portion, begun_ns: u64, decided_ns: u64) {
+        let events = u64::from(portion.run.len);
         let latencies = &mut self.tally.latencies;
         let service_ns = decided_ns.saturating_sub(begun_ns);
         latencies.score.saturating_record_n(service_ns, events);
@@ -199,8 +292,8 @@ impl<'a> Worker<'a> {
             latencies.decision.saturating_record_n(service_ns, events);
             return;
         }
-        let end = descriptor.first_event + events;
-        let mut event = descriptor.first_event;
+        let end = portion.first_event + events;
+        let mut event = portion.first_event;
         while event < end {
             let scheduled_ns = self.clock.scheduled_ns(event);
             let (queue_ns, decision_ns) =
@@ -225,6 +318,9 @@ impl<'a> Worker<'a> {
 
     /// A block to fill; none when the sink is gone.
     fn free_block(&mut self, stop: &Stop) -> Option<Box<DecidedBlock>> {
+        if let Some(block) = self.spare.take() {
+            return Some(block);
+        }
         let waiter = self.wait.waiter();
         loop {
             if let Some(block) = self.rings.free.pop() {

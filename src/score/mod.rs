@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub use error::ScoreError;
 pub use fixed::FixedScorer;
 pub use onnx::OnnxScorer;
-pub use rten::RtenScorer;
+pub use rten::{Home, RtenScorer};
 pub use runtime::{RuntimeLibrary, find_runtime};
 pub use self_test::{SELF_TEST_EVENTS, self_test};
 pub use table::{score_table, score_table_with};
@@ -38,6 +38,14 @@ pub trait Scorer: Send {
 
     /// Engine, version and device, as the run report names it.
     fn describe(&self) -> String;
+
+    /// Whether its calls cost less on a thread of its own choice: see [`Home::of`].
+    fn wants_home(&self) -> bool {
+        false
+    }
+
+    /// Makes its calls on the thread of `home` from now on, if it [wants](Scorer::wants_home) one.
+    fn settle(&mut self, _home: &Home) {}
 }
 
 /// Which implementation computes the score.

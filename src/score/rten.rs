@@ -11,7 +11,34 @@ use crate::model::Graph;
 /// Name of the engine in messages.
 const ENGINE: &str = "rten";
 
-/// Scores through rten, compiled in, on the calling thread's core.
+/// A thread for the scorers of one worker. rten makes its calls on a thread pool's thread whoever asks for them; on another
+/// thread than the caller's each call costs two wake-ups and leaves the caller's core. A caller that is on that thread costs nothing.
+pub struct Home(Arc<ThreadPool>);
+
+impl Home {
+    /// A thread for these, where one of them has a use for it; their calls are made on it from now on.
+    #[must_use]
+    pub fn of(scorers: &mut [Box<dyn Scorer>]) -> Option<Self> {
+        let home = scorers.iter().any(|scorer| scorer.wants_home()).then(Self::new)?;
+        scorers.iter_mut().for_each(|scorer| scorer.settle(&home));
+        Some(home)
+    }
+
+    fn new() -> Self {
+        // One thread: a worker owns one core, and a pool of more would take its neighbours'.
+        Self(Arc::new(ThreadPool::with_num_threads(1)))
+    }
+
+    /// Does `work` on the thread, if there is one, else here.
+    pub fn run<T: Send>(home: Option<&Self>, work: impl FnOnce() -> T + Send) -> T {
+        match home {
+            Some(Self(pool)) => pool.run(work),
+            None => work(),
+        }
+    }
+}
+
+/// Scores through rten, compiled in, on the thread of its [`Home`].
 pub struct RtenScorer {
     model: Model,
     input: NodeId,
@@ -30,9 +57,7 @@ impl RtenScorer {
         let model = Model::load(graph.bytes.clone()).map_err(|error| refused(error.to_string()))?;
         let input = model.node_id("inputs").map_err(|error| refused(error.to_string()))?;
         let output = model.node_id("score").map_err(|error| refused(error.to_string()))?;
-        // One thread: a worker owns one core, and a pool of more would take its neighbours'.
-        let pool = Arc::new(ThreadPool::with_num_threads(1));
-        let options = RunOptions::default().with_thread_pool(Some(pool));
+        let options = RunOptions::default().with_thread_pool(Some(Home::new().0));
         Ok(Self { model, input, output, options, k: graph.k })
     }
 }
@@ -63,6 +88,14 @@ impl Scorer for RtenScorer {
 
     fn describe(&self) -> String {
         "rten (compiled in, cpu)".to_owned()
+    }
+
+    fn wants_home(&self) -> bool {
+        true
+    }
+
+    fn settle(&mut self, home: &Home) {
+        self.options.thread_pool = Some(Arc::clone(&home.0));
     }
 }
 

@@ -218,7 +218,7 @@ impl Sink for TaggedEvents<'_> {
             self.checkpoint()?;
         }
         self.contiguous &= block.sequence == self.next_sequence;
-        self.next_sequence = block.sequence + 1;
+        self.next_sequence = block.sequence + block.places;
         for event in block.accepted() {
             self.seen.kept += 1;
             self.seen.invalid += u64::from(event.decision == INVALID_BIT);

@@ -8,6 +8,8 @@ pub struct EventSet {
     tables: Vec<EventTable>,
     /// Table and batch of each record batch that has events.
     index: Vec<(usize, usize)>,
+    /// Number of the first event of each of these.
+    firsts: Vec<u64>,
     events: u64,
 }
 
@@ -40,14 +42,20 @@ impl EventSet {
         if let Some((first, others)) = tables.split_first() {
             others.iter().try_for_each(|table| check_same(first, table))?;
         }
-        let index = tables
+        let index: Vec<(usize, usize)> = tables
             .iter()
             .enumerate()
             .flat_map(|(table, events)| (0..events.batches().len()).map(move |batch| (table, batch)))
             .filter(|&(table, batch)| !tables[table].batches()[batch].is_empty())
             .collect();
-        let events = tables.iter().map(EventTable::len).sum();
-        Ok(Self { tables, index, events })
+        let mut events = 0;
+        let first_of = |&(table, batch): &(usize, usize)| {
+            let first = events;
+            events += tables[table].batches()[batch].len() as u64;
+            first
+        };
+        let firsts = index.iter().map(first_of).collect();
+        Ok(Self { tables, index, firsts, events })
     }
 
     /// The files.
@@ -123,14 +131,9 @@ impl EventSet {
     /// The place of event number `event` of the endless repetition.
     #[must_use]
     pub fn cursor_at(&self, event: u64) -> Cursor {
-        let mut left = event % self.events.max(1);
-        for (batch, events) in self.batches().map(TableBatch::len).enumerate() {
-            if left < events as u64 {
-                return Cursor { batch, row: left as usize };
-            }
-            left -= events as u64;
-        }
-        Cursor::default()
+        let event = event % self.events.max(1);
+        let batch = self.firsts.partition_point(|first| *first <= event).saturating_sub(1);
+        Cursor { batch, row: self.firsts.get(batch).map_or(0, |first| (event - first) as usize) }
     }
 
     /// The next run of at most `events` events at `cursor`; it ends with the record batch. The set must not be empty.

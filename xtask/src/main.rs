@@ -1,5 +1,4 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|sanitize|fuzz|soak|miri|deny|setup`. Each sets up what it needs.
-//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|soak-nats|sanitize|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|soak-nats|sanitize|fuzz|soak|miri|deny|setup`. Each sets up what it needs.
 
 mod demo;
 mod fpga;
@@ -72,6 +71,7 @@ fn main() -> Result<()> {
 fn test() -> Result<()> {
     venv::everything()?;
     tools::install(tools::VALGRIND)?;
+    tools::install(tools::STRACE)?;
     tools::install(tools::CHROMIUM)?;
     fpga::tools()?;
     // This builds the program too, which the Python tests then run.
@@ -88,6 +88,7 @@ fn test() -> Result<()> {
 fn check() -> Result<()> {
     venv::runtime()?;
     tools::install(tools::VALGRIND)?;
+    tools::install(tools::STRACE)?;
     tools::install(tools::CHROMIUM)?;
     cargo(&["fmt", "--all", "--check"]).run()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;

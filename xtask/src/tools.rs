@@ -12,6 +12,9 @@ pub type Packages<'a> = &'a [(&'a str, &'a str)];
 /// Valgrind, which counts instructions for `tests/instructions.rs`.
 pub const VALGRIND: Packages = &[("valgrind", "valgrind")];
 
+/// strace, which counts system calls for `tests/system_calls.rs`.
+pub const STRACE: Packages = &[("strace", "strace")];
+
 /// Chromium, which shows the live page to `tests/operations/live_page.rs`.
 pub const CHROMIUM: Packages = &[("chromium", "chromium")];
 

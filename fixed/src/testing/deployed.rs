@@ -17,6 +17,15 @@ const WIDTHS: [usize; 4] = [57, 28, 15, 8];
 /// Never: the program passes the checker.
 #[must_use]
 pub fn deployed(seed: u64) -> CheckedProgram {
+    deployed_of(seed, WIDTHS)
+}
+
+/// The same with other widths: inputs, two hidden layers, latent means.
+///
+/// # Panics
+/// When the checker refuses what these widths make of the sums.
+#[must_use]
+pub fn deployed_of(seed: u64, widths: [usize; 4]) -> CheckedProgram {
     let conventional = |format: Format| format.with(Rounding::RoundConvergent, Overflow::Saturate);
     let formats = Formats {
         input: Format::signed(18, 13),
@@ -27,7 +36,7 @@ pub fn deployed(seed: u64) -> CheckedProgram {
         latent: conventional(Format::signed(10, 7)),
         square: Format::unsigned(18, 14),
     };
-    build(&mut Rng::with_seed(seed), WIDTHS, &formats).check().expect("a program that checks")
+    build(&mut Rng::with_seed(seed), widths, &formats).check().expect("a program that checks")
 }
 
 /// A network of the same shape in every way but widths, formats and modes, which are near those of the deployed one.

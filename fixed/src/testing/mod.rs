@@ -4,6 +4,6 @@ mod deployed;
 mod headers;
 mod program;
 
-pub use deployed::{deployed, near_deployed};
+pub use deployed::{deployed, deployed_of, near_deployed};
 pub use headers::hls4ml;
 pub use program::{program, rows_f32, rows_i16};
