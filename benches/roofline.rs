@@ -65,10 +65,13 @@ fn main() -> Result<()> {
         check_program(&program, rows)?;
         subjects.push(Subject::new("kernel", &name(widths), Work::Program(Box::new(program))));
     }
-    let floats: Vec<f32> = rows.iter().take(FLOAT_BATCH * 228 * 16).map(|value| f32::from(*value) / 600.0).collect();
+    let floats: Vec<f32> =
+        rows.iter().take(FLOAT_BATCH * 228 * 16).map(|value| f32::from(*value) / 600.0).collect();
     for widths in shapes() {
         let bundle = write_bundle(&folder.path().join(name(widths)), widths)?;
-        let load = |engine| ScorerSpec { engine, precision: Precision::Float, ..ScorerSpec::default() }.load(&bundle);
+        let load = |engine| {
+            ScorerSpec { engine, precision: Precision::Float, ..ScorerSpec::default() }.load(&bundle)
+        };
         let (onnx, rten) = (load(Kind::Onnx)?, load(Kind::Rten)?);
         check_floats(&onnx, &rten, &floats, widths[0])?;
         for (engine, factory) in [("onnx", onnx), ("rten", rten)] {
@@ -134,7 +137,8 @@ impl Work {
                 }))
             }
             Self::Program(program) => {
-                let engines = (0..threads).map(|_| Engine::new(program, None)).collect::<Result<Vec<_>, _>>()?;
+                let engines =
+                    (0..threads).map(|_| Engine::new(program, None)).collect::<Result<Vec<_>, _>>()?;
                 let (mut engines, k) = (engines.into_iter(), program.k());
                 Ok(together(threads, |thread| {
                     let mut engine = engines.next().expect("one a thread");
@@ -258,8 +262,10 @@ fn graph([k, first, second, latent]: [usize; 4]) -> Result<Vec<u8>> {
     let mut graph = GraphBuilder::new("roofline");
     let mut rng = fastrand::Rng::with_seed(3);
     let mut numbers = |count: usize| TensorData::F32((0..count).map(|_| rng.f32() - 0.5).collect());
-    let mut value = graph.input("inputs", ElementType::F32, &[Dimension::Symbol("N"), Dimension::Size(k as u32)])?;
-    for (layer, [inputs, outputs]) in [[k, first], [first, second], [second, latent]].into_iter().enumerate() {
+    let mut value =
+        graph.input("inputs", ElementType::F32, &[Dimension::Symbol("N"), Dimension::Size(k as u32)])?;
+    for (layer, [inputs, outputs]) in [[k, first], [first, second], [second, latent]].into_iter().enumerate()
+    {
         let weights = graph.constant(&format!("w{layer}"), &[inputs, outputs], numbers(inputs * outputs))?;
         let bias = graph.constant(&format!("b{layer}"), &[outputs], numbers(outputs))?;
         let dense = graph.node("Gemm", &[&value, &weights, &bias], &format!("d{layer}"), vec![])?;
@@ -302,7 +308,8 @@ fn report(simd: Simd, rounds: usize, subjects: Vec<Subject>) -> serde_json::Valu
     let find = |group: &str, name: &str| {
         subjects.iter().find(|subject| subject.group == group && subject.name == name).expect("measured")
     };
-    let (memory, bytes, words) = (find("read", "memory"), find("products", "8 bits"), find("products", "16 bits"));
+    let (memory, bytes, words) =
+        (find("read", "memory"), find("products", "8 bits"), find("products", "16 bits"));
     let of = |subject: &Subject, threads: usize| median(&subject.rates[&threads]);
     let mut groups: BTreeMap<&str, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
     for subject in &subjects {
@@ -321,7 +328,10 @@ fn report(simd: Simd, rounds: usize, subjects: Vec<Subject>) -> serde_json::Valu
         }
         if let Some((read, of_bytes, of_words)) = subject.work.of_an_event() {
             entry.insert("bytes_an_event".to_owned(), read.into());
-            entry.insert("products_an_event".to_owned(), serde_json::json!({ "8 bits": of_bytes, "16 bits": of_words }));
+            entry.insert(
+                "products_an_event".to_owned(),
+                serde_json::json!({ "8 bits": of_bytes, "16 bits": of_words }),
+            );
         }
         groups.entry(subject.group).or_default().insert(subject.name.clone(), entry.into());
     }

@@ -20,7 +20,7 @@ use trigsieve::event::{ElementType, EventSchema, EventTable, EventWriter, STREAM
 use trigsieve::sink::Checkpoint;
 
 const EVENTS: u64 = 40_000;
-const PASSES: &str = "12";
+const PASSES: &str = "30";
 const BATCH: &str = "512";
 
 fn number_from(name: &str, default: u64) -> u64 {

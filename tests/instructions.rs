@@ -203,8 +203,8 @@ mod cases {
     use std::hint::black_box;
     use std::path::Path;
 
-    use trigsieve::latency::{Ramps, histogram};
     use trigsieve::event::{Encoding, EventSchema, EventWriter, HardwareUnits};
+    use trigsieve::latency::{Ramps, histogram};
     use trigsieve::pipeline::DecidedBlock;
     use trigsieve::sink::{OutputFormat, TaggedEvents, TaggedWriter, tagged_schema};
     use trigsieve::source::{Clock, Cursor, EventSet, FillingScheme};

@@ -124,7 +124,8 @@ pub fn replay(
             pin(shared.pin, 0, "sink", stop);
             Ordered::new(sink_rings, shared.gate.pass(), sink_pause).run(sink, stop, progress)
         };
-        let sink = started(Builder::new().name("sink".to_owned()).spawn_scoped(scope, run_sink), "the sink", stop);
+        let sink =
+            started(Builder::new().name("sink".to_owned()).spawn_scoped(scope, run_sink), "the sink", stop);
         // After a stage that could not be started the others find the run stopped.
         let lead = if plan.clock.is_paced() { WAKING_UP } else { Duration::ZERO };
         let start = gate.open(workers.len() + usize::from(sink.is_some()), lead);
@@ -134,8 +135,7 @@ pub fn replay(
                 Ok(tally) => {
                     outcome.counters.merge(&tally.counters);
                     outcome.latencies.merge(&tally.latencies);
-                    outcome.source_time =
-                        outcome.source_time.max(Duration::from_nanos(tally.last_taken_ns));
+                    outcome.source_time = outcome.source_time.max(Duration::from_nanos(tally.last_taken_ns));
                 }
                 Err(panic) => stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
             }
@@ -234,7 +234,8 @@ fn sink_pause(plan: &ReplayPlan, blocks: usize) -> Duration {
         None => PAUSE,
         Some(rate_hz) => {
             let blocks_hz = rate_hz / grain(&plan.clock, plan.batch as u64) as f64;
-            Duration::from_secs_f64((blocks as f64 / blocks_hz / 2.0).min(longest.as_secs_f64())).max(shortest)
+            Duration::from_secs_f64((blocks as f64 / blocks_hz / 2.0).min(longest.as_secs_f64()))
+                .max(shortest)
         }
     }
 }

@@ -161,7 +161,9 @@ impl<'a> Source<'a> {
     /// When the events from `next` on are worth a portion.
     fn worth_ns(&self, next: u64) -> u64 {
         let last = self.events.min(next.saturating_add(self.grain)).saturating_sub(1);
-        self.clock.scheduled_ns(last).min(self.clock.scheduled_ns(next) + if self.grain > 1 { GRAIN_NS } else { 0 })
+        self.clock
+            .scheduled_ns(last)
+            .min(self.clock.scheduled_ns(next) + if self.grain > 1 { GRAIN_NS } else { 0 })
     }
 
     fn cursor(&self, event: u64, place: &Place) -> Cursor {
@@ -242,7 +244,8 @@ mod tests {
         assert_eq!(taken(source.take(0, &mut Place::default())).run.len, 1);
         assert_eq!(source.take(9_999, &mut Place::default()), Next::NotBefore(10_000));
         // Ten bunches an orbit, one after the other: a mean rate at which five microseconds bring half an event.
-        let few = Clock::Filled(crate::source::FillingScheme::parse("0-9", std::path::Path::new("few")).unwrap());
+        let few =
+            Clock::Filled(crate::source::FillingScheme::parse("0-9", std::path::Path::new("few")).unwrap());
         assert_eq!(grain(&few, 64), 1);
         // Trains with holes: what came before a hole does not wait for its end.
         let trains = "0-99\n1000-1999";

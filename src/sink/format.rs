@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::durable::AtomicFile;
 use crate::event::{EventError, EventWriter};
@@ -55,8 +56,7 @@ impl TaggedWriter {
         }
         let io = |source| EventError::Io { path: path.to_owned(), source };
         let file = AtomicFile::create(path).map_err(io)?;
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let properties = parquet_properties(&schema);
         let writer =
             ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| parquet_error(path, e))?;
         Ok(Self::Parquet { writer: Box::new(writer), path: path.to_owned() })
@@ -89,6 +89,26 @@ impl TaggedWriter {
         }
         Ok(())
     }
+}
+
+/// Dictionaries where there are few values, text and labels: of measured numbers nearly each is another, and looking for it
+/// among those before takes longer than all the rest. Nobody looks for events by the extremes of all their inputs together.
+fn parquet_properties(schema: &Schema) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false);
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::FixedSizeList(..)) {
+            let items = vec![field.name().clone(), "list".to_owned(), "item".to_owned()];
+            properties =
+                properties.set_column_statistics_enabled(ColumnPath::new(items), EnabledStatistics::None);
+        }
+        if matches!(field.data_type(), DataType::Dictionary(..) | DataType::Utf8 | DataType::UInt8) {
+            let column = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(column, true);
+        }
+    }
+    properties.build()
 }
 
 fn parquet_error(path: &Path, error: parquet::errors::ParquetError) -> PipelineError {
