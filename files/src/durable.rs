@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{TempDir, TempPath};
 
@@ -18,7 +19,7 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Opens a temporary file in the folder of `path`.
+    /// Opens a temporary file in the folder of `path`, locked as long as it is open: see [`abandoned`].
     ///
     /// # Errors
     /// When the folder does not exist or cannot be written.
@@ -29,6 +30,8 @@ impl AtomicFile {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder_of(path))?;
         let (file, temporary) = temporary.into_parts();
+        // A file system without locks: then nobody takes the file for abandoned either.
+        let _ = file.try_lock();
         Ok(Self { writer: BufWriter::with_capacity(1 << 20, file), temporary, path: path.to_owned() })
     }
 
@@ -117,6 +120,32 @@ pub fn partials(path: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// The unfinished files of `folder` that were to become files whose names begin with `start`, and that no living process on any
+/// host is writing: their lock is free. Without those younger than `age`, whose writer may not have come to lock them.
+///
+/// # Errors
+/// When the folder cannot be read. A file that cannot be locked is not among them.
+pub fn abandoned(folder: &Path, start: &str, age: Duration) -> io::Result<Vec<PathBuf>> {
+    let start = format!(".{start}");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(&start) && name.ends_with(PARTIAL_SUFFIX) && is_abandoned(&entry.path(), age) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_abandoned(path: &Path, age: Duration) -> bool {
+    let Ok(file) = File::options().write(true).open(path) else { return false };
+    let modified = file.metadata().and_then(|about| about.modified());
+    let is_old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed >= age));
+    is_old && file.try_lock().is_ok()
 }
 
 /// End of the name of an unfinished file.
@@ -241,6 +270,19 @@ mod tests {
         assert_eq!(partials(&path).unwrap().len(), 1);
         remove_partials(&path).unwrap();
         assert_eq!(entries(folder.path()), 0);
+    }
+
+    #[test]
+    fn a_file_is_abandoned_when_nobody_has_it_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = |age| abandoned(folder.path(), "a-", age).unwrap().len();
+        let mut file = AtomicFile::create(&folder.path().join("a-1")).unwrap();
+        let _other = AtomicFile::create(&folder.path().join("b-1")).unwrap();
+        assert_eq!(all(Duration::ZERO), 0, "somebody has it open");
+        file.leave_when_dropped();
+        drop(file);
+        assert_eq!(all(Duration::ZERO), 1);
+        assert_eq!(all(Duration::from_secs(60)), 0, "it is too young to tell");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::deployment::element_type;
 use super::written::{FrameName, Written};
 use super::{Claim, Decided, Deployment, Outlet, ServeError};
+use crate::durable::abandoned;
 use crate::event::{ElementType, EventWriter};
 use crate::sink::{DECISION, LATENCY_NS};
 use trigsieve_frame::{Frame, Rows};
@@ -29,6 +30,8 @@ const KEY_PRESCALES: &str = "trigsieve.prescales";
 
 /// What the names of files begin with.
 const FILE_NAME_START: &str = "tagged";
+/// Age of an unfinished file from which on its lock tells whether somebody is writing it.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 /// Events that are written at once.
 const FLUSH_EVENTS: usize = 16_384;
 
@@ -93,13 +96,14 @@ struct Columns {
 }
 
 impl RollingFiles {
-    /// Files in `folder`, which is made if it is missing.
+    /// Files in `folder`, which is made if it is missing. Unfinished files that killed processes left in it are removed.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made or read.
     pub fn new(folder: &Path, rolling: Rolling) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
+        remove_abandoned(folder).map_err(failed)?;
         let written = Written::in_folder(folder);
         Ok(Self { folder: folder.to_owned(), written, rolling, open: None, files: 0, taken: 0, settled: 0 })
     }
@@ -290,6 +294,19 @@ impl Columns {
             Rows::I16(values) => self.integers.extend_from_slice(&values[row]),
         }
     }
+}
+
+/// What they had was not settled: where the source keeps frames, they come again.
+fn remove_abandoned(folder: &Path) -> std::io::Result<()> {
+    for path in abandoned(folder, &format!("{FILE_NAME_START}-"), ABANDONED_AFTER)? {
+        tracing::info!("{}: left unfinished by a process that is gone, removed", path.display());
+        match std::fs::remove_file(&path) {
+            // Another process of the farm was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
 }
 
 fn frame_name(block: &Decided) -> FrameName {
