@@ -109,7 +109,7 @@ pub fn run(args: &SendArgs, context: Context) -> anyhow::Result<()> {
     let plan = plan(args, &set)?;
     let stop = Stop::default();
     stop_on_signals(&stop)?;
-    let mut target = target(args, &set)?;
+    let mut target = target(args, &set, &stop)?;
     let total = match plan.span {
         Span::Events { first, end } => end.saturating_sub(first),
         Span::Passes(passes) => set.len().saturating_mul(passes),
@@ -183,7 +183,7 @@ fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
     }
 }
 
-fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget>> {
+fn target(args: &SendArgs, set: &EventSet, stop: &Stop) -> anyhow::Result<Box<dyn FrameTarget>> {
     let to = &args.to;
     Ok(match to {
         Address::Stdio if args.faults.corrupt > 0.0 => {
@@ -195,7 +195,7 @@ fn target(args: &SendArgs, set: &EventSet) -> anyhow::Result<Box<dyn FrameTarget
         }
         Address::Nats(text) => {
             let address = text.parse().map_err(|error| usage(format!("--to {error}")))?;
-            Box::new(NatsTarget(NatsPublisher::open(&address, args.create)?))
+            Box::new(NatsTarget(NatsPublisher::open(&address, args.create)?, stop.clone()))
         }
         Address::Udp(address) => Box::new(UdpTarget::new(*address)?),
         Address::Multicast(group, interface) => Box::new(UdpTarget::group(*group, *interface)?),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::SendError;
+use crate::pipeline::Stop;
 use crate::serve::{Address, NatsPublisher, PublishReport, RECEIPT_BYTES};
 
 /// How often the end is said on UDP, where it can get lost, and how far apart.
@@ -31,16 +32,16 @@ pub trait FrameTarget {
     }
 }
 
-/// A frame a message of a NATS JetStream stream.
-pub struct NatsTarget(pub NatsPublisher);
+/// A frame a message of a NATS JetStream stream. Once stopped, the server is not waited for much longer.
+pub struct NatsTarget(pub NatsPublisher, pub Stop);
 
 impl FrameTarget for NatsTarget {
     fn send(&mut self, frame: &[u8]) -> Result<(), SendError> {
-        Ok(self.0.send(frame)?)
+        Ok(self.0.send(frame, &|| self.1.is_requested())?)
     }
 
     fn finish(&mut self, end: &[u8]) -> Result<(), SendError> {
-        Ok(self.0.finish(end)?)
+        Ok(self.0.finish(end, &|| self.1.is_requested())?)
     }
 
     fn published(&self) -> Option<PublishReport> {
