@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::budget::{Budgets, Change};
 use super::intake::{Arrived, Intake, Receipt};
-use super::{Deployment, Monitor, ServeError};
+use super::{Deployment, Monitor, NatsSinkCounts, ServeError};
 use crate::trigger::Prescaler;
 
 /// How long outlets are left alone when nothing comes.
@@ -68,6 +68,11 @@ pub trait Outlet: Send {
     /// # Errors
     /// As [`Outlet::take`].
     fn finish(&mut self) -> Result<(), ServeError>;
+
+    /// What it has met, where it is one on NATS.
+    fn nats(&self) -> Option<Arc<NatsSinkCounts>> {
+        None
+    }
 }
 
 /// Puts blocks in order, applies the prescales, hands them out and settles the receipts.

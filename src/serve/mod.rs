@@ -44,7 +44,8 @@ pub use intake::{Arrived, Intake, NotTaken, Receipt};
 pub use monitor::{DropCause, Dropped, LatencySnapshot, Monitor, PathSnapshot, Snapshot};
 pub use nats::{
     AcceptedColumns, CreateSettings, DecisionRecord, NatsAddress, NatsFiles, NatsModel, NatsOutlet,
-    NatsPublisher, NatsReceiver, PublishCounts, PublishReport, publish_model,
+    NatsPublisher, NatsReceiver, NatsSinkCounts, NatsSinkReport, NatsSourceCounts, NatsSourceReport,
+    PublishCounts, PublishReport, publish_model,
 };
 pub use receive::{
     RECEIPT_BYTES, ReceiveLimits, Receiver, StdinReceiver, StopReceiving, StreamListener, StreamReceiver,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::scores::ScoreCounts;
 use super::trouble::{Trouble, Troubles};
-use super::{Deployment, ModelId};
+use super::{Deployment, ModelId, NatsSinkCounts, NatsSinkReport, NatsSourceCounts, NatsSourceReport};
 use crate::latency::{Percentiles, add, histogram};
 use crate::trigger::PathCounter;
 
@@ -66,7 +66,15 @@ pub struct Monitor {
     /// One a worker, which alone writes to what is in it; the lock is for putting another in its place.
     scores: Vec<Mutex<Option<Arc<ScoreCounts>>>>,
     delivered: Mutex<DeliveredView>,
+    nats: Mutex<NatsView>,
     troubles: Troubles,
+}
+
+/// Sources and sinks on NATS, which count for themselves.
+#[derive(Debug, Default)]
+struct NatsView {
+    sources: Vec<Arc<NatsSourceCounts>>,
+    sinks: Vec<Arc<NatsSinkCounts>>,
 }
 
 #[derive(Debug, Default)]
@@ -177,6 +185,10 @@ pub struct Snapshot {
     pub paths: Vec<PathSnapshot>,
     /// Latencies.
     pub latency_ns: LatencySnapshot,
+    /// Sources on NATS.
+    pub nats_sources: Vec<NatsSourceReport>,
+    /// Sinks on NATS.
+    pub nats_sinks: Vec<NatsSinkReport>,
 }
 
 impl Monitor {
@@ -190,8 +202,14 @@ impl Monitor {
             workers: (0..workers).map(|_| Mutex::new(view())).collect(),
             scores: (0..workers).map(|_| Mutex::default()).collect(),
             delivered: Mutex::default(),
+            nats: Mutex::default(),
             troubles: Troubles::default(),
         }
+    }
+
+    /// These are asked for their counts from now on.
+    pub(super) fn count_nats(&self, sources: Vec<Arc<NatsSourceCounts>>, sinks: Vec<Arc<NatsSinkCounts>>) {
+        *lock(&self.nats) = NatsView { sources, sinks };
     }
 
     /// A frame of so many events came.
@@ -348,6 +366,7 @@ impl Monitor {
             failed: get(&counts.failed),
         };
         let deployment = delivered.deployment.as_deref();
+        let nats = lock(&self.nats);
         Snapshot {
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             frames_in: get(&counts.frames_in),
@@ -370,6 +389,8 @@ impl Monitor {
             paths: deployment
                 .map_or_else(Vec::new, |deployment| path_snapshots(deployment, &delivered.paths)),
             latency_ns: LatencySnapshot { decision: (&decision).into(), service: (&service).into() },
+            nats_sources: nats.sources.iter().map(|source| source.report()).collect(),
+            nats_sinks: nats.sinks.iter().map(|sink| sink.report()).collect(),
         }
     }
 

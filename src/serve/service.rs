@@ -82,6 +82,10 @@ impl Service {
         deployment.log();
         let workers = config.deployment.workers;
         let monitor = Arc::new(Monitor::new(workers));
+        monitor.count_nats(
+            config.receivers.iter().filter_map(|receiver| receiver.nats()).collect(),
+            config.outlets.iter().filter_map(|outlet| outlet.nats()).collect(),
+        );
         let (frames_in, frames_out) = crossbeam_channel::bounded(config.queue_frames.max(1));
         let (decided_in, decided_out) = crossbeam_channel::bounded(config.queue_frames.max(1));
         let tracker = Tracker::new(config.window);

@@ -11,7 +11,7 @@ pub(super) use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 
 use super::status::Status;
 use crate::latency::Percentiles;
-use crate::serve::{Control, DRIFT_WINDOW, DeadTime, State, WINDOW};
+use crate::serve::{Control, DRIFT_WINDOW, DeadTime, NatsSinkReport, NatsSourceReport, State, WINDOW};
 use crate::statistics::score_bin;
 
 /// The metrics in Prometheus' text format.
@@ -50,6 +50,8 @@ impl Collector for Metrics {
         self.models(&mut out)?;
         self.scores(&mut out)?;
         self.dead_time(&mut out)?;
+        self.nats_sources(&mut out)?;
+        self.nats_sinks(&mut out)?;
         self.latencies(&mut out)
     }
 }
@@ -230,6 +232,50 @@ impl Metrics {
             .chain(by_cause("recent", &self.status.recent.dead_time));
         let help = "Fraction of the events that came, without duplicates, that got no decision; by cause.";
         out.gauges("trigsieve_dead_time_ratio", help, all)
+    }
+
+    fn nats_sources(&self, out: &mut Encoder<'_>) -> Result<(), Error> {
+        let sources = &self.status.counts.nats_sources;
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let of = |count: fn(&NatsSourceReport) -> u64| {
+            sources.iter().map(move |source| ([("source", source.address.clone())], count(source)))
+        };
+        let help = "Messages that the server gave to this process, each time counted.";
+        out.counters("trigsieve_nats_delivered", help, of(|source| source.delivered))?;
+        let help = "Of those, given to this or another process before.";
+        out.counters("trigsieve_nats_redelivered", help, of(|source| source.redelivered))?;
+        let help = "Messages that the server has not been told about yet, or has not confirmed.";
+        out.gauges("trigsieve_nats_in_hand", help, of(|source| source.in_hand))?;
+        let help = "Acknowledgements said again because the server did not confirm them.";
+        out.counters("trigsieve_nats_answers_repeated", help, of(|source| source.answers_repeated))?;
+        let help = "Messages that can never be decided.";
+        out.counters("trigsieve_nats_given_up", help, of(|source| source.given_up))?;
+        let help = "Times that a source's connection was lost.";
+        out.counters("trigsieve_nats_source_disconnects", help, of(|source| source.disconnects))
+    }
+
+    fn nats_sinks(&self, out: &mut Encoder<'_>) -> Result<(), Error> {
+        let sinks = &self.status.counts.nats_sinks;
+        if sinks.is_empty() {
+            return Ok(());
+        }
+        let of = |count: fn(&NatsSinkReport) -> u64| {
+            sinks.iter().map(move |sink| ([("sink", sink.address.clone())], count(sink)))
+        };
+        let help = "Messages that the server stored.";
+        out.counters("trigsieve_nats_stored", help, of(|sink| sink.published.stored))?;
+        let help = "Messages refused as duplicates: their subject or id was there.";
+        out.counters("trigsieve_nats_was_there", help, of(|sink| sink.published.was_there))?;
+        let help = "Times that a message was said again because no good answer came.";
+        out.counters("trigsieve_nats_publish_repeated", help, of(|sink| sink.published.repeated))?;
+        let help = "Times that the stream had no room for a message.";
+        out.counters("trigsieve_nats_publish_full", help, of(|sink| sink.published.refused_as_full))?;
+        let help = "Frames whose results are on their way to the server.";
+        out.gauges("trigsieve_nats_in_flight", help, of(|sink| sink.in_flight))?;
+        let help = "Times that a sink's connection was lost.";
+        out.counters("trigsieve_nats_sink_disconnects", help, of(|sink| sink.disconnects))
     }
 
     fn latencies(&self, out: &mut Encoder<'_>) -> Result<(), Error> {

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::counts::NatsSourceCounts;
 use super::link::{ANSWER_TIME, Link, chain};
 use crate::serve::{Claim, Receipt};
 
@@ -55,17 +55,17 @@ pub(super) struct Custody {
 /// What the tasks see. They do not hold the custody itself, whose end is theirs.
 pub(super) struct Shared {
     held: Mutex<HashMap<u64, Held>>,
-    in_hand: AtomicUsize,
+    counts: Arc<NatsSourceCounts>,
     pub(super) freed: Notify,
     term: Duration,
 }
 
 impl Custody {
     /// Of messages whose consumer waits `ack_wait` for an answer.
-    pub(super) fn new(link: Link, ack_wait: Duration) -> Self {
+    pub(super) fn new(link: Link, ack_wait: Duration, counts: Arc<NatsSourceCounts>) -> Self {
         let shared = Arc::new(Shared {
             held: Mutex::default(),
-            in_hand: AtomicUsize::new(0),
+            counts,
             freed: Notify::new(),
             // The server's clock may run a little faster than this one.
             term: ack_wait.mul_f64(0.95),
@@ -121,6 +121,7 @@ impl Shared {
         sequence: u64,
         is_repeated: bool,
     ) -> Option<Token> {
+        self.counts.delivered(is_repeated);
         let mut all = self.held();
         if let Some(held) = all.get_mut(&sequence) {
             held.reply = reply;
@@ -128,14 +129,13 @@ impl Shared {
             return None;
         }
         let claim = Arc::new(Claim::new(asked, self.term, is_repeated));
-        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        self.counts.taken_in_hand();
         all.insert(sequence, Held { reply: reply.clone(), claim: Arc::clone(&claim), is_back: false });
         Some(Token { reply, claim, sequence })
     }
 
-    /// Messages that the server has not been told about, or has not confirmed.
-    pub(super) fn in_hand(&self) -> usize {
-        self.in_hand.load(Ordering::Relaxed)
+    pub(super) fn counts(&self) -> &Arc<NatsSourceCounts> {
+        &self.counts
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
@@ -152,10 +152,10 @@ async fn answer_all(
     loop {
         tokio::select! {
             Some((reply, kind)) = to_give.recv(), if waiting.len() < ANSWERS_AT_ONCE => {
-                waiting.push(answer(&client, reply, kind));
+                waiting.push(answer(&client, reply, kind, &shared.counts));
             }
             Some(()) = waiting.next(), if !waiting.is_empty() => {
-                shared.in_hand.fetch_sub(1, Ordering::Relaxed);
+                shared.counts.out_of_hand();
                 shared.freed.notify_one();
             }
             else => return,
@@ -165,9 +165,10 @@ async fn answer_all(
 
 /// Says it until the server confirms: the exchange of a double acknowledgement, on the client's shared inbox, where the
 /// library's own takes a subscription for each.
-async fn answer(client: &Client, reply: Subject, kind: AckKind) {
+async fn answer(client: &Client, reply: Subject, kind: AckKind, counts: &NatsSourceCounts) {
     let begun = Instant::now();
     while let Err(error) = confirmed(client, &reply, kind).await {
+        counts.answer_not_confirmed();
         if begun.elapsed() > ANSWER_AT_MOST {
             tracing::warn!("{reply}: {kind:?} is not confirmed: {error}");
             return;

@@ -71,9 +71,9 @@ impl Link {
         &self.servers
     }
 
-    /// How often the connection was lost.
-    pub(super) fn disconnects(&self) -> u64 {
-        self.disconnects.load(Ordering::Relaxed)
+    /// How often the connection was lost; goes on counting.
+    pub(super) fn disconnects(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.disconnects)
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> ServeError {

@@ -2,6 +2,7 @@
 //! settings, and how the guarantees come about.
 
 mod address;
+mod counts;
 mod custody;
 mod link;
 mod models;
@@ -13,6 +14,7 @@ mod sink;
 mod source;
 
 pub use address::{CreateSettings, NatsAddress, NatsFiles};
+pub use counts::{NatsSinkCounts, NatsSinkReport, NatsSourceCounts, NatsSourceReport};
 pub use models::{NatsModel, publish_model};
 pub use publish::{PublishCounts, PublishReport};
 pub use record::{AcceptedColumns, DecisionRecord};

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
-use async_nats::jetstream::{self, ErrorCode};
 
 use super::link::{Link, chain};
 use super::{CreateSettings, NatsAddress};
@@ -34,7 +34,7 @@ pub(super) fn stream(
             check(name, purpose, &stream.cached_info().config);
             return Ok(stream);
         }
-        Err(error) if !is_missing(error.kind()) => {
+        Err(error) if !is_no_stream(error.kind()) => {
             return Err(link.error(format!("stream `{name}`: {}", chain(&error))));
         }
         Err(_) => {}
@@ -50,7 +50,7 @@ pub(super) fn stream(
     Ok(stream)
 }
 
-fn is_missing(kind: GetStreamErrorKind) -> bool {
+fn is_no_stream(kind: GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
@@ -108,8 +108,11 @@ pub(super) fn consumer(
 ) -> Result<PullConsumer, ServeError> {
     let failed = |reason: String| link.error(format!("consumer `{name}`: {reason}"));
     let found: Result<PullConsumer, _> = link.block_on(stream.get_consumer(name));
+    let is_there_none = |error: &async_nats::Error| error.downcast_ref().is_some_and(is_missing);
     let consumer = match (found, create) {
         (Ok(consumer), _) => consumer,
+        // Making one that is there would change its settings: only when the server says that it is not.
+        (Err(error), Some(_)) if !is_there_none(&error) => return Err(failed(chain(&*error))),
         (Err(error), None) => {
             return Err(failed(format!("{error}; --create makes one that is missing")));
         }
@@ -164,14 +167,7 @@ pub(super) fn dead_letters(
     Ok(None)
 }
 
-/// The error of the server in an error of the client.
-pub(super) fn server_error(error: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<jetstream::Error>() {
-            return Some(found.error_code());
-        }
-        cause = error.source();
-    }
-    None
+/// Whether the server says that there is no such consumer, or stream.
+pub(super) fn is_missing(error: &ConsumerInfoError) -> bool {
+    matches!(error.kind(), ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound)
 }

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use crossbeam_channel as channel;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
+use super::counts::NatsSinkCounts;
 use super::link::{Link, chain};
-use super::publish::{Publication, PublishCounts, Published, publish};
+use super::publish::{Publication, Published, publish};
 use super::record::{DecisionRecord, frame_of};
 use super::setup::{self, Purpose};
 use super::{NatsAddress, PublishReport, frame_name};
@@ -19,8 +20,8 @@ use crate::serve::{Decided, Outlet, ServeError, unique_name};
 
 /// Pause before a stored record is asked for again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// Times that it is asked for: the server said that it has it.
-const ASK_AT_MOST: usize = 150;
+/// Of failures in a row to get one, one in so many is logged.
+const WARN_EVERY: u32 = 100;
 
 /// Decisions and accepted events to a JetStream stream, a subject for each frame: `STREAM.decisions.RUN.SOURCE.EVENT` and
 /// `STREAM.accepted.RUN.SOURCE.EVENT`, with the id of the frame's first event.
@@ -35,7 +36,7 @@ pub struct NatsOutlet {
     settled: u64,
     stream: String,
     worker: String,
-    counts: Arc<PublishCounts>,
+    counts: Arc<NatsSinkCounts>,
     /// Last, so that its thread goes when nobody waits for it.
     link: Link,
 }
@@ -52,7 +53,7 @@ struct Place {
     context: Context,
     stream: Stream,
     name: String,
-    counts: Arc<PublishCounts>,
+    counts: Arc<NatsSinkCounts>,
 }
 
 impl NatsOutlet {
@@ -69,7 +70,8 @@ impl NatsOutlet {
         let subjects = vec![format!("{stream}.decisions.>"), format!("{stream}.accepted.>")];
         let settings = create.then_some(&address.create);
         let found = setup::stream(&link, stream, Purpose::Results, subjects, settings)?;
-        let counts = Arc::new(PublishCounts::default());
+        let name = format!("{}/{stream}", link.servers());
+        let counts = Arc::new(NatsSinkCounts::new(&name, link.disconnects()));
         let place = Place {
             context: link.context().clone(),
             stream: found,
@@ -95,11 +97,12 @@ impl NatsOutlet {
     /// What was published so far.
     #[must_use]
     pub fn report(&self) -> PublishReport {
-        self.counts.report()
+        self.counts.report().published
     }
 
     fn note(&mut self, done: Result<u64, String>) -> Result<(), ServeError> {
         self.early.insert(done.map_err(|reason| self.link.error(reason))?);
+        self.counts.done();
         while self.early.remove(&self.settled) {
             self.settled += 1;
         }
@@ -113,6 +116,7 @@ impl Outlet for NatsOutlet {
         let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
         let job = Job { number: self.taken, record, frame };
         self.taken += 1;
+        self.counts.begun();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(job).is_ok());
         if sent {
             Ok(())
@@ -140,7 +144,8 @@ impl Outlet for NatsOutlet {
                 Err(_) => return Err(self.link.error("the publishing task ended early")),
             }
         }
-        let seen = self.report();
+        let report = self.counts.report();
+        let seen = report.published;
         tracing::info!(
             "{}: {} messages stored, {} were there, {} times said again, {} times full, {} connections lost",
             self.stream,
@@ -148,9 +153,13 @@ impl Outlet for NatsOutlet {
             seen.was_there,
             seen.repeated,
             seen.refused_as_full,
-            self.link.disconnects()
+            report.disconnects
         );
         Ok(())
+    }
+
+    fn nats(&self) -> Option<Arc<NatsSinkCounts>> {
+        Some(Arc::clone(&self.counts))
     }
 }
 
@@ -187,10 +196,14 @@ async fn publish_job(place: &Place, job: Job) -> Result<(), String> {
         payload: record.to_json().into(),
         once: true,
     };
-    let published = publish(&place.context, &publication, &place.counts).await?;
     let frame = frame_of(&job.frame)?;
-    if published == Published::WasThere {
-        record = stored_record(place, &subject, &frame).await?;
+    while publish(&place.context, &publication, place.counts.published()).await? == Published::WasThere {
+        if let Some(stored) = stored_record(place, &subject, &frame).await? {
+            record = stored;
+            break;
+        }
+        // Deleted since it was refused for being there, or not stored after all.
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
     if record.accepted.places.is_empty() {
         return Ok(());
@@ -202,7 +215,7 @@ async fn publish_job(place: &Place, job: Job) -> Result<(), String> {
         payload: record.accepted_message(&frame).into(),
         once: true,
     };
-    publish(&place.context, &publication, &place.counts).await.map(|_| ())
+    publish(&place.context, &publication, place.counts.published()).await.map(|_| ())
 }
 
 fn accepted_headers(record: &DecisionRecord) -> HeaderMap {
@@ -213,23 +226,27 @@ fn accepted_headers(record: &DecisionRecord) -> HeaderMap {
     headers
 }
 
-/// The decision that the stream has already. Asked of the stream's leader: copies may not have it yet.
+/// The decision that the stream has already, if it has. Asked of the stream's leader, as copies may not have it yet, for as long as
+/// there is none or nobody answers.
 async fn stored_record(
     place: &Place,
     subject: &str,
     frame: &trigsieve_frame::Frame,
-) -> Result<DecisionRecord, String> {
-    let mut why = String::new();
-    for _ in 0..ASK_AT_MOST {
+) -> Result<Option<DecisionRecord>, String> {
+    for asked in 0_u32.. {
         match place.stream.get_last_raw_message_by_subject(subject).await {
             Ok(message) => {
-                return DecisionRecord::parse(&message.payload, frame).map_err(|reason| {
-                    format!("{subject}: the decision that is there is of no use: {reason}")
-                });
+                let record = DecisionRecord::parse(&message.payload, frame);
+                let no_use = |reason| format!("{subject}: the decision that is there is of no use: {reason}");
+                return record.map(Some).map_err(no_use);
             }
-            Err(error) => why = chain(&error),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) if asked.is_multiple_of(WARN_EVERY) => {
+                tracing::warn!("{subject}: the decision that is there is not to be had: {}", chain(&error));
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
-    Err(format!("{subject}: the server refuses a second decision, and does not give the first: {why}"))
+    Ok(None)
 }

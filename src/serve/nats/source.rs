@@ -3,24 +3,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::PullConsumer;
-use async_nats::jetstream::{AckKind, Message};
-use async_nats::{HeaderMap, Subject};
+use async_nats::jetstream::{AckKind, Context, Message};
+use async_nats::{HeaderMap, StatusCode, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
+use super::counts::NatsSourceCounts;
 use super::custody::{Custody, NatsReceipt, Shared, Token};
-use super::link::Link;
+use super::link::{Link, chain};
 use super::publish::{Publication, PublishCounts, publish};
-use super::setup::{self, Purpose, server_error};
+use super::setup::{self, Purpose, is_missing};
 use super::{NatsAddress, frames_subjects};
 use crate::serve::intake::NotTaken;
 use crate::serve::{Intake, ReceiveLimits, Receiver, ServeError, StopReceiving};
-use async_nats::jetstream::ErrorCode;
 use trigsieve_frame::{Frame, HEADER_BYTES};
 
 /// How long a request for messages waits for the first: no longer than a stop may take.
 const PULL_TIME: Duration = Duration::from_millis(500);
+/// What a message may take to come that the server has counted as delivered.
+const LATE: Duration = Duration::from_secs(2);
 /// Bytes asked for at once.
 const PULL_BYTES: usize = 16 << 20;
 /// What a message has beside its frame: subject, headers, reply.
@@ -29,6 +31,8 @@ const AROUND_A_FRAME: usize = 64 << 10;
 const WAITING: usize = 64;
 /// Pause before messages are asked for again after an error.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Nodes of a cluster that have just started say so of what they do not know yet.
+const BELIEVE_GONE: Duration = Duration::from_secs(10);
 /// How often the receiver looks whether it should stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Of refused frames, one in so many is logged.
@@ -41,6 +45,7 @@ pub struct NatsReceiver {
     limits: ReceiveLimits,
     consumer: PullConsumer,
     custody: Arc<Custody>,
+    buried: Arc<PublishCounts>,
     pull: Pull,
     dead_subject: Option<String>,
     max_deliver: i64,
@@ -54,6 +59,16 @@ struct Pull {
     frames: usize,
     bytes: usize,
     most_in_hand: usize,
+}
+
+impl Pull {
+    /// The request: at most so many messages and bytes, within this time, ns.
+    fn request(&self) -> Bytes {
+        let expires = PULL_TIME.as_nanos() as u64;
+        let request =
+            serde_json::json!({ "batch": self.frames, "max_bytes": self.bytes, "expires": expires });
+        request.to_string().into()
+    }
 }
 
 /// A message, when it came, and the right to it.
@@ -93,9 +108,11 @@ impl NatsReceiver {
             most_in_hand,
         };
         let name = format!("{}/{stream}/{}", link.servers(), consumer.cached_info().name);
-        let custody = Arc::new(Custody::new(link, config.ack_wait));
+        let counts = Arc::new(NatsSourceCounts::new(&name, link.disconnects()));
+        let custody = Arc::new(Custody::new(link, config.ack_wait, counts));
+        let buried = Arc::default();
         let (stream, max_deliver, refused) = (stream.clone(), config.max_deliver, 0);
-        Ok(Self { name, limits, consumer, custody, pull, dead_subject, max_deliver, stream, refused })
+        Ok(Self { name, limits, consumer, custody, buried, pull, dead_subject, max_deliver, stream, refused })
     }
 
     fn accept(&mut self, message: Delivered, intake: &Intake) -> Result<(), NotTaken> {
@@ -154,11 +171,11 @@ impl NatsReceiver {
         let buried = self.dead_subject.as_ref().is_none_or(|subject| {
             let publication = dead_letter(subject, &self.stream, &message, reason);
             let link = self.custody.link();
-            let counts = Arc::new(PublishCounts::default());
-            link.block_on(publish(link.context(), &publication, &counts))
+            link.block_on(publish(link.context(), &publication, &self.buried))
                 .inspect_err(|error| tracing::error!("{}: {place} cannot be put away: {error}", self.name))
                 .is_ok()
         });
+        self.custody.shared().counts().given_up();
         // What could not be put away stays in the stream: the server has delivered it often enough, or will.
         let kind = if buried { AckKind::Term } else { AckKind::Nak(Some(Duration::from_secs(1))) };
         self.custody.answer(message.token, kind);
@@ -185,10 +202,15 @@ impl Receiver for NatsReceiver {
         self.name.clone()
     }
 
+    fn nats(&self) -> Option<Arc<NatsSourceCounts>> {
+        Some(Arc::clone(self.custody.shared().counts()))
+    }
+
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
         let (messages, mut delivered) = mpsc::channel(WAITING);
         let ends = Arc::new(AtomicBool::new(false));
         let pulling = self.custody.link().spawn(pull_all(
+            self.custody.link().context().clone(),
             self.consumer.clone(),
             self.pull,
             messages,
@@ -228,57 +250,94 @@ impl Receiver for NatsReceiver {
 
 /// Asks for messages until it should end; why it cannot go on, if it cannot.
 async fn pull_all(
+    context: Context,
     consumer: PullConsumer,
     pull: Pull,
     messages: mpsc::Sender<Delivered>,
     shared: Arc<Shared>,
     ends: Arc<AtomicBool>,
 ) -> Option<String> {
+    let mut gone_since = None;
     while !ends.load(Ordering::Relaxed) && !messages.is_closed() {
-        let room = pull.most_in_hand.saturating_sub(shared.in_hand());
+        let room = pull.most_in_hand.saturating_sub(shared.counts().in_hand());
         if room == 0 {
             let _ = tokio::time::timeout(PAUSE, shared.freed.notified()).await;
             continue;
         }
-        let frames = pull.frames.min(room);
-        if let Err(reason) = pull_once(&consumer, frames, pull.bytes, &messages, &shared).await {
-            tracing::debug!("{}: {reason}", consumer.cached_info().name);
-            if let Some(reason) = is_gone(&consumer).await {
-                return Some(reason);
-            }
-            tokio::time::sleep(PAUSE).await;
+        let now = Pull { frames: pull.frames.min(room), ..pull };
+        let pulled = pull_once(&context, &consumer, now, &messages, &shared).await;
+        let Err(reason) = pulled else {
+            gone_since = None;
+            continue;
+        };
+        tracing::debug!("{}: {reason}", consumer.cached_info().name);
+        if !is_gone(&consumer).await {
+            gone_since = None;
+        } else if gone_since.get_or_insert_with(Instant::now).elapsed() > BELIEVE_GONE {
+            return Some("the consumer is gone".to_owned());
         }
+        tokio::time::sleep(PAUSE).await;
     }
     None
 }
 
+/// One request for messages, and what comes of it.
+///
+/// The library's batches end with the first status, but a replicated consumer sends "Batch Completed" and its like at once, and
+/// the messages that it counts as delivered when a majority of the nodes knows of them, some milliseconds later. Whoever listens no
+/// more then gets them never, since the next request is answered in the same way.
 async fn pull_once(
+    context: &Context,
     consumer: &PullConsumer,
-    frames: usize,
-    bytes: usize,
+    pull: Pull,
     messages: &mpsc::Sender<Delivered>,
     shared: &Arc<Shared>,
 ) -> Result<(), String> {
     // Before the request, and so before any message that answers it was delivered: the claim's start.
     let asked = Instant::now();
-    let request = consumer.batch().max_messages(frames).max_bytes(bytes).expires(PULL_TIME);
-    let mut batch = request.messages().await.map_err(|error| error.to_string())?;
-    let mut came = 0;
-    while let Some(message) = batch.next().await {
-        let message = match message {
-            Ok(message) => message,
-            // The next message would go beyond the bytes asked for: the end of this batch.
-            Err(_) if came > 0 => return Ok(()),
-            Err(error) => return Err(error.to_string()),
+    let client = context.client();
+    let inbox = Subject::from(client.new_inbox());
+    let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| chain(&error))?;
+    let info = consumer.cached_info();
+    let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", info.stream_name, info.name);
+    client.publish_with_reply(subject, inbox, pull.request()).await.map_err(|error| chain(&error))?;
+    let (mut came, mut expected, mut patience) = (0, pull.frames, PULL_TIME + LATE);
+    while came < expected {
+        let Ok(Some(message)) = tokio::time::timeout(patience, answers.next()).await else {
+            // What is missing was delivered to nobody, and comes again.
+            return if came > 0 { Ok(()) } else { Err("no answer to a request".to_owned()) };
         };
+        if let Some(status) = message.status {
+            match status {
+                StatusCode::IDLE_HEARTBEAT => {}
+                StatusCode::TIMEOUT | StatusCode::REQUEST_TERMINATED => {
+                    let Some(left) = left_of(&message) else { return Err(words(&message)) };
+                    expected = pull.frames.saturating_sub(left);
+                    patience = LATE;
+                }
+                _ => return Err(words(&message)),
+            }
+            continue;
+        }
         came += 1;
-        let received = Instant::now();
-        let Some(delivered) = held(message, asked, received, shared)? else { continue };
+        let message = Message { message, context: context.clone() };
+        let Some(delivered) = held(message, asked, Instant::now(), shared)? else { continue };
         if messages.send(delivered).await.is_err() {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Messages of a request that the server will not send, where a status says so.
+fn left_of(message: &async_nats::Message) -> Option<usize> {
+    let headers = message.headers.as_ref()?;
+    headers.get("Nats-Pending-Messages")?.as_str().parse().ok()
+}
+
+fn words(message: &async_nats::Message) -> String {
+    let status = message.status.map_or(0, |status| status.as_u16());
+    format!("{status} {}", message.description.as_deref().unwrap_or_default())
 }
 
 fn held(
@@ -289,7 +348,7 @@ fn held(
 ) -> Result<Option<Delivered>, String> {
     let info = message.info().map_err(|error| error.to_string())?;
     let (delivered, stream_sequence) = (info.delivered, info.stream_sequence);
-    let reply: Subject = message.reply.clone().ok_or("a message without a reply subject")?;
+    let reply = message.reply.clone().ok_or("a message without a reply subject")?;
     let payload = message.message.payload;
     Ok(shared.hold(reply, asked, stream_sequence, delivered > 1).map(|token| Delivered {
         payload,
@@ -301,12 +360,7 @@ fn held(
 }
 
 /// Whether the server says that consumer or stream are no more, rather than nothing.
-async fn is_gone(consumer: &PullConsumer) -> Option<String> {
-    let error = consumer.get_info().await.err()?;
-    match server_error(&error) {
-        Some(ErrorCode::CONSUMER_NOT_FOUND | ErrorCode::STREAM_NOT_FOUND) => {
-            Some("the consumer is gone".to_owned())
-        }
-        _ => None,
-    }
+async fn is_gone(consumer: &PullConsumer) -> bool {
+    let error = consumer.get_info().await.err();
+    error.is_some_and(|error| is_missing(&error))
 }

@@ -12,7 +12,7 @@ pub use stdin::StdinReceiver;
 pub use stream::{RECEIPT_BYTES, StreamListener, StreamReceiver};
 pub use udp::UdpReceiver;
 
-use super::{Address, Intake, ServeError};
+use super::{Address, Intake, NatsSourceCounts, ServeError};
 use trigsieve_frame::Limits;
 
 /// How often a receiver that waits looks whether it should stop.
@@ -63,6 +63,11 @@ pub trait Receiver: Send {
     /// # Errors
     /// [`ServeError`] when nothing can be received any more; a bad frame or connection is counted and logged instead.
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError>;
+
+    /// What it has met, where it is one on NATS.
+    fn nats(&self) -> Option<Arc<NatsSourceCounts>> {
+        None
+    }
 }
 
 /// The receiver of an address, listening already.
