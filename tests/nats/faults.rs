@@ -2,16 +2,22 @@
 //!
 //! `TRIGSIEVE_NATS_KILLS` makes the run in which workers are killed longer: `cargo xtask soak-nats`.
 
-use std::time::Duration;
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::{Fixture, success};
 use crate::proxy::Proxy;
 use crate::server::{NatsServer, free_port, messages};
-use crate::service::{Serve, count, send, served};
+use crate::service::{Serve, count, files_in, send, served};
 use crate::worker::{Worker, results};
 use crate::{Places, Running, replayed, sent};
 
 pub const THRESHOLD: [&str; 2] = ["--threshold", "100"];
+
+/// In a worker's log when its metrics can be had.
+const PAGE: &str = "metrics at http://";
 
 /// Checks the stream of results against a replay: every event decided once, the same events accepted.
 pub fn check(fixture: &Fixture, url: &str, events: u64, what: &str) {
@@ -43,16 +49,35 @@ fn workers_killed_at_random_lose_nothing_and_double_nothing() {
     let sender = Running::start(
         &mut places.send(&fixture, &["--rate", "20kHz", "--frame-events", "50", "--run", "3"]),
     );
-    let mut workers: Vec<Worker> = (0..2).map(|_| places.worker(&fixture, &THRESHOLD)).collect();
+    let start = || places.worker(&fixture, &[&THRESHOLD[..], &["--http", ":0"]].concat());
+    let mut workers: Vec<Worker> = (0..2).map(|_| start()).collect();
     workers.iter_mut().for_each(|worker| worker.wait_for("receiving from"));
+    // What the killed ones had counted a moment before, and the others at the end.
+    let (mut redelivered, mut refused) = (0.0, 0.0);
+    let mut add = |worker: &Worker| {
+        redelivered += worker.metric("trigsieve_nats_redelivered_total");
+        refused += worker.metric("trigsieve_nats_was_there_total");
+    };
     let mut state = 1;
     for _ in 0..kills {
         std::thread::sleep(Duration::from_millis(100 + next(&mut state) % 800));
         let victim = (next(&mut state) % 2) as usize;
-        std::mem::replace(&mut workers[victim], places.worker(&fixture, &THRESHOLD)).kill();
+        if workers[victim].log().contains(PAGE) {
+            add(&workers[victim]);
+        }
+        std::mem::replace(&mut workers[victim], start()).kill();
     }
     sender.succeed();
     server.wait_until_done("FRAMES", "trigger");
+    for worker in &mut workers {
+        worker.wait_for(PAGE);
+        add(worker);
+    }
+    println!(
+        "{kills} workers killed: {redelivered} frames redelivered, {refused} messages refused as duplicates"
+    );
+    // Of four it may be that none had a frame in hand.
+    assert!(kills < 20 || redelivered > 0.0, "killed workers leave frames to others");
     check(&fixture, &server.url(), events as u64, &format!("{kills} workers killed"));
     for worker in workers {
         let (status, log) = worker.end();
@@ -83,9 +108,25 @@ fn killed_workers_that_share_a_folder_of_files_double_nothing() {
         let (status, log) = worker.end();
         assert!(status.success(), "{log}");
     }
+    no_partial_is_left(&fixture, &args, &folder);
     let (found, expected) = (served(&folder), replayed(&fixture, THRESHOLD[1]));
     println!("files, 4 workers killed: {} of {} accepted events", found.len(), expected.len());
     assert!(found == expected);
+}
+
+/// The next worker removes what killed ones left, once it is old enough to tell; the younger stay.
+fn no_partial_is_left(fixture: &Fixture, args: &[&str], folder: &Path) {
+    let partials = || files_in(folder, ".tagged-", ".partial");
+    assert!(!partials().is_empty(), "workers were killed with a file open");
+    let young = partials();
+    Worker::start(fixture, args).wait_for("receiving from");
+    assert_eq!(partials(), young);
+    for path in partials() {
+        let long_ago = SystemTime::now() - Duration::from_secs(120);
+        File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+    Worker::start(fixture, args).wait_for("receiving from");
+    assert!(partials().is_empty());
 }
 
 #[test]
@@ -180,6 +221,35 @@ fn a_full_stream_holds_the_sender_back_until_there_is_room() {
 }
 
 #[test]
+fn a_full_disk_of_the_server_loses_nothing() {
+    let Some(mut server) = NatsServer::on_small_disk(16) else {
+        println!("no file system may be mounted here: a full disk is not tried");
+        return;
+    };
+    // Some 30 MB of frames: twelve bytes an event.
+    let fixture = Fixture::new(2_500_000);
+    let places = Places::with(&server.url(), "&max_bytes=200000000");
+    let mut sender = Running::start(&mut places.send(&fixture, &["--frame-events", "5000", "--run", "3"]));
+    server.wait_for_log("no space left on device");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(sender.is_running(), "the sender waits");
+    // What an operator does: more room, and the server anew, which had given up its JetStream.
+    server.enlarge_disk(400);
+    server.kill();
+    server.run();
+    sender.succeed();
+    let threshold = ["--threshold", "8e6"];
+    let worker = places.worker(&fixture, &threshold);
+    server.wait_until_done("FRAMES", "trigger");
+    let found = results(&server.url(), "RESULTS");
+    println!("full disk: 2500000 events sent, {} lost", 2_500_000 - found.events());
+    assert_eq!(found.events(), 2_500_000);
+    assert!(found.accepted == replayed(&fixture, threshold[1]));
+    let (status, log) = worker.end();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
 fn full_and_slow_results_hold_the_worker_back_until_there_is_room() {
     let fixture = Fixture::new(30_000);
     let server = NatsServer::start();
@@ -206,14 +276,14 @@ fn full_and_slow_results_hold_the_worker_back_until_there_is_room() {
 fn frames_sent_twice_are_decided_once_within_the_window_and_beyond_it() {
     let fixture = Fixture::new(20_000);
     let server = NatsServer::start();
-    let places = Places::with(&server.url(), "&window=1s");
+    let places = Places::with(&server.url(), "&window=8s");
     let mut worker = places.worker(&fixture, &THRESHOLD);
     worker.wait_for("receiving from");
     let args = ["--frame-events", "100", "--run", "9"];
     let report = fixture.path("sent.json");
     let first = sent(&fixture, &places, &report, &args);
     let within = sent(&fixture, &places, &report, &args);
-    std::thread::sleep(Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_secs(10));
     let beyond = sent(&fixture, &places, &report, &args);
     let published = |report: &serde_json::Value, what: &str| count(report, &format!("/published/{what}"));
     println!(
@@ -262,8 +332,11 @@ fn a_service_that_is_asked_to_end_keeps_what_it_has_and_leaves_the_rest() {
     success(&mut places.send(&fixture, &["--frame-events", "50"]));
     let folder = fixture.path("files");
     let args = ["--source", &places.source, "--sink", &places.sink, "--threshold", "100", "--engine", "rten"];
-    let mut serve =
-        Serve::of(&fixture.model, &folder, &[&args[..], &["--create", "--roll-time", "1h"]].concat());
+    let mut serve = Serve::of(
+        &fixture.model,
+        &folder,
+        &[&args[..], &["--create", "--roll-time", "1h", "--drain-time", "50s"]].concat(),
+    );
     serve.wait_for("receiving from");
     std::thread::sleep(Duration::from_millis(200));
     serve.signal("TERM");
@@ -303,4 +376,46 @@ fn what_cannot_be_reached_or_is_missing_is_one_clear_line() {
     let output = send(&fixture, &format!("{}/NONE", server.url()), &[]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && text.contains("no stream `NONE`"), "{text}");
+}
+
+#[test]
+fn send_and_serve_end_when_asked_to_though_the_server_is_gone() {
+    let fixture = Fixture::new(200_000);
+    let mut server = NatsServer::start();
+    let places = Places::of(&server.url());
+    let mut sender = Running::start(
+        places.send(&fixture, &["--rate", "20kHz", "--frame-events", "50"]).stderr(Stdio::piped()),
+    );
+    let mut worker = places.worker(&fixture, &THRESHOLD);
+    worker.wait_for("receiving from");
+    std::thread::sleep(Duration::from_secs(1));
+    server.kill();
+    // Longer than it takes to have as many frames on the way as may be.
+    std::thread::sleep(Duration::from_secs(2));
+    let begun = Instant::now();
+    assert!(sender.is_running());
+    sender.signal(rustix::process::Signal::TERM);
+    let (status, log) = worker.end();
+    // Whether it had results that are not stored, or only acknowledgements that were not confirmed.
+    assert!(status.success() || log.contains("not everything was decided and kept within 10s"), "{log}");
+    let (status, text) = sender.end();
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("interrupted, and the server does not answer: it has confirmed "), "{text}");
+    println!("server gone: sender and worker end {:.1} s after SIGTERM", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_consumer_that_is_deleted_ends_the_worker() {
+    let fixture = Fixture::new(10);
+    let server = NatsServer::start();
+    let places = Places::of(&server.url());
+    let mut worker = places.worker(&fixture, &THRESHOLD);
+    worker.wait_for("receiving from");
+    server.ask(|client| async move {
+        let stream = async_nats::jetstream::new(client).get_stream("FRAMES").await.unwrap();
+        stream.delete_consumer("trigger").await.unwrap();
+    });
+    let (status, log) = worker.wait();
+    assert!(status.code() == Some(1) && log.contains("the consumer is gone"), "{log}");
 }

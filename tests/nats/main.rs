@@ -1,5 +1,6 @@
 //! `trigsieve serve` and `trigsieve send` with a real nats-server between and behind them.
 
+mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
@@ -12,12 +13,12 @@ mod server;
 #[allow(dead_code)]
 #[path = "../serve/service.rs"]
 mod service;
-#[cfg(feature = "soak")]
 mod three_nodes;
 mod worker;
 
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 
 use common::{Fixture, success};
 use server::NatsServer;
@@ -65,6 +66,20 @@ impl Running {
     /// Waits until it has succeeded.
     fn succeed(mut self) {
         assert!(self.0.wait().unwrap().success());
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Waits until it ends; its exit, and its standard error if that was piped.
+    fn end(mut self) -> (ExitStatus, String) {
+        let mut text = String::new();
+        if let Some(mut stderr) = self.0.stderr.take() {
+            stderr.read_to_string(&mut text).unwrap();
+        }
+        (self.0.wait().unwrap(), text)
     }
 
     fn is_running(&mut self) -> bool {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, consumer};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, ServerAddr};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 
@@ -18,6 +18,10 @@ use crate::service::PATIENCE;
 pub struct NatsServer {
     /// Where it listens for clients.
     pub port: u16,
+    host: String,
+    /// Network namespace that it runs in, if not that of the test.
+    namespace: Option<String>,
+    disk: Option<SmallDisk>,
     folder: TempDir,
     config: PathBuf,
     child: Option<Child>,
@@ -44,33 +48,59 @@ impl NatsServer {
 
     /// With further lines of configuration; `FOLDER` in them stands for a folder of the server.
     pub fn with(more: &str) -> Self {
-        Self::on(free_port(), more)
+        Self::at("127.0.0.1", free_port(), None, more)
     }
 
-    /// At a port.
-    pub fn on(port: u16, more: &str) -> Self {
+    /// At an address, in a network namespace.
+    pub fn at(host: &str, port: u16, namespace: Option<String>, more: &str) -> Self {
+        let mut server = Self::prepared(host, port, namespace, more);
+        server.run();
+        server
+    }
+
+    /// One whose files have so much room. None where the test may not mount a file system.
+    pub fn on_small_disk(mib: u32) -> Option<Self> {
+        let mut server = Self::prepared("127.0.0.1", free_port(), None, "");
+        server.disk = Some(SmallDisk::mount(server.folder.path().join("store"), mib)?);
+        server.run();
+        Some(server)
+    }
+
+    /// Makes the small disk larger.
+    pub fn enlarge_disk(&self, mib: u32) {
+        let disk = self.disk.as_ref().expect("a small disk");
+        assert!(mount(&["-o", &format!("remount,size={mib}m")], &disk.0));
+    }
+
+    fn prepared(host: &str, port: u16, namespace: Option<String>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("nats-server.conf");
         let store = folder.path().join("store");
         let text = format!(
-            "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file_store: 20GB }}\n{}",
+            "listen: \"{host}:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file_store: 20GB }}\n{}",
             store.display(),
             more.replace("FOLDER", &folder.path().display().to_string())
         );
         fs::write(&config, text).unwrap();
-        let mut server = Self { port, folder, config, child: None };
-        server.run();
-        server
+        Self { port, host: host.to_owned(), namespace, disk: None, folder, config, child: None }
     }
 
     /// Starts it, again if it was there before.
     pub fn run(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(program());
+        let mut command = match &self.namespace {
+            // Replaces itself by the server: the process that is started is the one that is killed.
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(program());
+                command
+            }
+            None => Command::new(program()),
+        };
         command.arg("-c").arg(&self.config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while std::net::TcpStream::connect((&*self.host, self.port)).is_err() {
             assert!(start.elapsed() < PATIENCE, "{}", fs::read_to_string(self.log()).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -83,6 +113,15 @@ impl NatsServer {
         child.wait().unwrap();
     }
 
+    /// Waits until it says this, in whatever case.
+    pub fn wait_for_log(&self, text: &str) {
+        let start = Instant::now();
+        while !fs::read_to_string(self.log()).unwrap().to_lowercase().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "no `{text}`");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// What it said.
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("log")
@@ -90,7 +129,12 @@ impl NatsServer {
 
     /// `nats://HOST:PORT`.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}", self.place())
+    }
+
+    /// `HOST:PORT`.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// A question to it.
@@ -111,7 +155,39 @@ impl Drop for NatsServer {
             let _ = child.kill();
             let _ = child.wait();
         }
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            eprintln!("the last of nats-server {}:\n{}", self.place(), last_lines(&log, 60));
+        }
     }
+}
+
+/// A file system of its own; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(place: PathBuf, mib: u32) -> Option<Self> {
+        fs::create_dir_all(&place).unwrap();
+        mount(&["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"], &place).then_some(Self(place))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The folder around is removed next, which fails aloud if this did.
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// Whether it works.
+fn mount(options: &[&str], place: &Path) -> bool {
+    Command::new("mount").args(options).arg(place).output().is_ok_and(|output| output.status.success())
+}
+
+/// The end of a log.
+pub fn last_lines(log: &str, lines: usize) -> String {
+    let all: Vec<&str> = log.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 /// A question to a server.
@@ -122,28 +198,40 @@ pub fn ask<T, F: Future<Output = T>>(
 ) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = options.retry_on_initial_connect().connect(url).await.unwrap();
+        let (scheme, hosts) = url.split_once("://").unwrap();
+        let hosts = hosts.split(',').map(|host| format!("{scheme}://{host}").parse::<ServerAddr>().unwrap());
+        let client = options.retry_on_initial_connect().connect(hosts.collect::<Vec<_>>()).await.unwrap();
         tokio::time::timeout(PATIENCE * 3, question(client)).await.expect("an answer")
     })
 }
 
-/// As [`NatsServer::wait_until_done`]; any of several servers may answer.
+/// As [`NatsServer::wait_until_done`]; any of several servers may answer. The stream's leader and the consumer's are asked: the latter
+/// may not know yet of a message that the former has stored.
 pub fn wait_until_done(url: &str, stream: &str, consumer: &str) {
     let start = Instant::now();
     ask(url, ConnectOptions::new(), |client| async move {
         let context = jetstream::new(client);
         loop {
-            let info = match context.get_stream_no_info(stream).await {
-                Ok(found) => found.consumer_info(consumer).await.ok(),
-                Err(_) => None,
-            };
-            if info.as_ref().is_some_and(|info| info.num_pending == 0 && info.num_ack_pending == 0) {
+            let left = left(&context, stream, consumer).await;
+            if left == Ok((0, 0, 0)) {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE * 2, "not done: {info:?}");
+            assert!(start.elapsed() < PATIENCE * 2, "not done: {left:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
+}
+
+/// Messages in the stream, which are deleted when they are acknowledged; those of them that the consumer has not delivered, and
+/// those that it waits for.
+async fn left(
+    context: &jetstream::Context,
+    stream: &str,
+    consumer: &str,
+) -> Result<(u64, u64, usize), String> {
+    let found = context.get_stream(stream).await.map_err(|error| error.to_string())?;
+    let info = found.consumer_info(consumer).await.map_err(|error| error.to_string())?;
+    Ok((found.cached_info().state.messages, info.num_pending, info.num_ack_pending))
 }
 
 /// Subject and payload of all messages of a stream, in order.

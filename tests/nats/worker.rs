@@ -1,7 +1,8 @@
 //! Workers on a shared consumer, and what they leave.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use trigsieve::serve::DecisionRecord;
 use trigsieve_frame::{Frame, FrameBuffer, HEADER_BYTES, Header, Limits, Rows};
 
 use crate::common::{Fixture, trigsieve};
-use crate::server::messages;
+use crate::server::{last_lines, messages};
 use crate::service::{PATIENCE, Row};
 
 /// A `trigsieve serve` between two streams; killed when dropped.
@@ -54,6 +55,20 @@ impl Worker {
         }
     }
 
+    /// A number of its metrics, of all its sources or sinks; the worker has an `--http` side.
+    pub fn metric(&self, name: &str) -> f64 {
+        let log = self.log();
+        let page = log.split_once("metrics at http://").expect("an HTTP side").1;
+        let mut stream = TcpStream::connect(page.split('/').next().unwrap()).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let values = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        let values: Vec<f64> = values.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!values.is_empty(), "no {name} in\n{text}");
+        values.iter().sum()
+    }
+
     /// What it said so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -93,6 +108,9 @@ impl Drop for Worker {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the last of a worker:\n{}", last_lines(&self.log(), 60));
+        }
     }
 }
 

@@ -27,8 +27,8 @@ usage: cargo xtask TASK
           export the bundled models to fpga/ anew and verify the firmware, on the bundled sample or on these events
   fpga-tools
           what fpga needs: an environment with hls4ml and da4ml, Verilator, Yosys
-  soak-nats [KILLS [SECONDS]]
-          kill workers of a farm on NATS at random, 100 times; then 100 kHz for ten minutes, and a node of three
+  soak-nats [KILLS [SECONDS [NODES]]]
+          kill workers of a farm on NATS at random, 100 times; then 100 kHz for ten minutes; then lose a node of three, 24 times
   sanitize
           the fixed-point kernels' tests under AddressSanitizer; needs rustup's nightly toolchain
   fuzz SECONDS [TARGET...]
@@ -129,11 +129,12 @@ fn soak_nats(arguments: &[String]) -> Result<()> {
     venv::runtime()?;
     let argument = |place: usize, usual: &'static str| arguments.get(place).map_or(usual, String::as_str);
     let farm =
-        ["test", "--release", "--workspace", "--features", "soak", "--test", "nats", "--", "--nocapture"];
+        ["test", "--release", "--workspace", "--test", "nats", "--", "--nocapture", "--test-threads=1"];
     let tests = [farm.as_slice(), &["killed_at_random", "hundred_thousand", "one_of_three"]].concat();
     cargo(&tests)
         .env("TRIGSIEVE_NATS_KILLS", argument(0, "100"))
         .env("TRIGSIEVE_NATS_SECONDS", argument(1, "600"))
+        .env("TRIGSIEVE_NATS_NODES", argument(2, "24"))
         .run()
 }
 
