@@ -4,7 +4,8 @@
 //!
 //! First, events a second that the source brings to a decision, against the events in a frame, beside a loop that pulls the same
 //! messages and does nothing. Then the rate of 1, 2 and 4 `serve` processes on one consumer, with results on NATS, from the first
-//! decision stored to the last. Frames are in the stream before the clock starts; every repetition checks that all were decided.
+//! decision stored to the last, and the processors that server and workers keep busy meanwhile; once with every message synced to the
+//! disk, and once without. Frames are in the stream before the clock starts; every repetition checks that all were decided.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,15 +28,18 @@ const SIZES: [u64; 4] = [16, 128, 1024, 4096];
 const EVENTS: u64 = 1_000_000;
 const MOST_FRAMES: u64 = 10_000;
 const PORT: u16 = 14_222;
+/// Of the kernel's accounting, on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 struct Server(Child);
 
 impl Server {
-    fn start(store: &Path) -> Self {
-        let config = store.join("nats-server.conf");
+    /// With its files in `folder`; `sync` is how long it may keep what it has acknowledged from the disk.
+    fn start(folder: &Path, sync: &str) -> Self {
+        let config = folder.join("nats-server.conf");
         let text = format!(
-            "listen: \"127.0.0.1:{PORT}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-            store.join("store").display()
+            "listen: \"127.0.0.1:{PORT}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: {sync} }}\n",
+            folder.join("store").display()
         );
         std::fs::write(&config, text).expect("a file");
         let program = std::env::var_os("NATS_SERVER").map_or(".venv/bin/nats-server".into(), PathBuf::from);
@@ -75,12 +79,12 @@ fn fill(stream: &str, set: &EventSet, size: u64, run: u32) -> (u64, u64, Duratio
     let start = Instant::now();
     while events < EVENTS && frames < MOST_FRAMES {
         let run = set.run_at(cursor, size);
-        publisher.send(maker.frame(run, events / set.len()).expect("a frame")).expect("sent");
+        publisher.send(maker.frame(run, events / set.len()).expect("a frame"), &|| false).expect("sent");
         events += u64::from(run.len);
         frames += 1;
         set.advance(&mut cursor, run);
     }
-    publisher.finish(&maker.end()).expect("stored");
+    publisher.finish(&maker.end(), &|| false).expect("stored");
     (frames, events, start.elapsed())
 }
 
@@ -171,10 +175,22 @@ fn ceilings(set: &EventSet, model: &Path, folder: &Path) {
     }
 }
 
+/// Processor time of these processes so far, s.
+fn cpu_seconds(processes: &[u32]) -> f64 {
+    let ticks = |id: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a process");
+        // Behind the name, which may have spaces: state is the third field, user and system time are the 14th and 15th.
+        let (_, rest) = stat.rsplit_once(')').expect("a name");
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        fields[11..13].iter().map(|field| field.parse::<f64>().expect("a number")).sum::<f64>()
+    };
+    processes.iter().map(ticks).sum::<f64>() / TICKS_PER_SECOND
+}
+
 /// Processes on one consumer, results on NATS.
-fn farm(set: &EventSet, model: &Path, engine: &str) {
+fn farm(set: &EventSet, model: &Path, engine: &str, server: &Server, sync: &str) {
     println!(
-        "\n{engine}: processes, M events/s, frames/s (frames of 1,024 events, decisions to NATS, sync always)"
+        "\n{engine}, sync {sync}: processes, M events/s, frames/s (frames of 1,024 events, decisions to NATS), processors busy: server, workers"
     );
     for processes in [1, 2, 4] {
         let (frames, events, _) = fill("FRAMES", set, 1024, 1);
@@ -189,6 +205,8 @@ fn farm(set: &EventSet, model: &Path, engine: &str) {
                 .expect("a worker")
         };
         let mut workers: Vec<Child> = (0..processes).map(|_| start()).collect();
+        let ids: Vec<u32> = workers.iter().map(Child::id).collect();
+        let server_before = cpu_seconds(&[server.0.id()]);
         let seconds = ask(async |context| {
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -204,11 +222,19 @@ fn farm(set: &EventSet, model: &Path, engine: &str) {
                 }
             }
         });
+        let busy = |seconds_busy: f64| seconds_busy / seconds;
+        let (of_server, of_workers) = (cpu_seconds(&[server.0.id()]) - server_before, cpu_seconds(&ids));
         for worker in &mut workers {
             Command::new("kill").arg(worker.id().to_string()).status().expect("a signal");
             worker.wait().expect("an end");
         }
-        println!("{processes:3} {:9.3} {:9.0}", events as f64 / seconds * 1e-6, frames as f64 / seconds);
+        println!(
+            "{processes:3} {:9.3} {:9.0} {:9.2} {:9.2}",
+            events as f64 / seconds * 1e-6,
+            frames as f64 / seconds,
+            busy(of_server),
+            busy(of_workers)
+        );
         ask(async |context| {
             for stream in ["FRAMES", "RESULTS", "FRAMES-dead"] {
                 context.delete_stream(stream).await.expect("deleted");
@@ -226,8 +252,14 @@ fn main() {
     let model = PathBuf::from(words.get(1).map_or("models/l1_vae", String::as_str));
     let set = EventSet::open(&[PathBuf::from(events)]).expect("events");
     let folder = tempfile::tempdir().expect("a folder");
-    let _server = Server::start(folder.path());
-    ceilings(&set, &model, folder.path());
-    farm(&set, &model, "fixed");
-    farm(&set, &model, "rten");
+    for sync in ["always", "2m"] {
+        let place = folder.path().join(sync);
+        std::fs::create_dir(&place).expect("a folder");
+        let server = Server::start(&place, sync);
+        if sync == "always" {
+            ceilings(&set, &model, &place);
+            farm(&set, &model, "rten", &server, sync);
+        }
+        farm(&set, &model, "fixed", &server, sync);
+    }
 }
