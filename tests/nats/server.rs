@@ -234,19 +234,34 @@ async fn left(
     Ok((found.cached_info().state.messages, info.num_pending, info.num_ack_pending))
 }
 
-/// Subject and payload of all messages of a stream, in order.
+/// Subject and payload of all messages of a stream, in order. A cluster that has just lost a node may have to be asked again.
 pub fn messages(url: &str, options: ConnectOptions, stream: &str) -> Vec<(String, Vec<u8>)> {
+    let start = Instant::now();
     ask(url, options, |client| async move {
-        let stream = jetstream::new(client).get_stream(stream).await.unwrap();
-        let expected = stream.cached_info().state.messages as usize;
-        let config = consumer::pull::Config { ack_policy: consumer::AckPolicy::None, ..Default::default() };
-        let consumer = stream.create_consumer(config).await.unwrap();
-        let mut messages = consumer.messages().await.unwrap();
-        let mut all = Vec::new();
-        while all.len() < expected {
-            let message = messages.next().await.unwrap().unwrap();
-            all.push((message.subject.to_string(), message.payload.to_vec()));
+        let context = jetstream::new(client);
+        loop {
+            match read(&context, stream).await {
+                Ok(all) => return all,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "{stream} cannot be read: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        all
     })
+}
+
+async fn read(
+    context: &jetstream::Context,
+    stream: &str,
+) -> Result<Vec<(String, Vec<u8>)>, async_nats::Error> {
+    let stream = context.get_stream(stream).await?;
+    let expected = stream.cached_info().state.messages as usize;
+    let config = consumer::pull::Config { ack_policy: consumer::AckPolicy::None, ..Default::default() };
+    let consumer = stream.create_consumer(config).await?;
+    let mut messages = consumer.messages().await?;
+    let mut all = Vec::new();
+    while all.len() < expected {
+        let message = messages.next().await.ok_or("the messages have ended")??;
+        all.push((message.subject.to_string(), message.payload.to_vec()));
+    }
+    Ok(all)
 }
