@@ -1,6 +1,6 @@
 //! What a farm on NATS JetStream reaches on one host, with a server that the bench starts.
 //!
-//!     cargo bench --bench nats -- [EVENTS.arrow] [BUNDLE]
+//!     cargo bench --workspace --bench nats -- [EVENTS.arrow [BUNDLE [ceilings|farm]]]
 //!
 //! First, events a second that the source brings to a decision, against the events in a frame, beside a loop that pulls the same
 //! messages and does nothing. Then the rate of 1, 2 and 4 `serve` processes on one consumer, with results on NATS, from the first
@@ -27,6 +27,7 @@ const SIZES: [u64; 4] = [16, 128, 1024, 4096];
 /// Events of a repetition, and no more frames than this.
 const EVENTS: u64 = 1_000_000;
 const MOST_FRAMES: u64 = 10_000;
+const PULL_BYTES: usize = 16 << 20;
 const PORT: u16 = 14_222;
 /// Of the kernel's accounting, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -88,14 +89,16 @@ fn fill(stream: &str, set: &EventSet, size: u64, run: u32) -> (u64, u64, Duratio
     (frames, events, start.elapsed())
 }
 
-/// Pulls everything and does nothing.
-fn bare(stream: &str, frames: u64) -> Duration {
+/// Pulls everything and does nothing. A server lets go of a client that it has too much for.
+fn bare(stream: &str, frames: u64, frame_bytes: usize) -> Duration {
+    let at_once = (PULL_BYTES / frame_bytes).clamp(1, 512);
     ask(async |context| {
         let stream = context.get_stream(stream).await.expect("a stream");
         let config = consumer::pull::Config { ack_policy: consumer::AckPolicy::None, ..Default::default() };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
         let start = Instant::now();
-        let mut messages = consumer.stream().max_messages_per_batch(512).messages().await.expect("messages");
+        let mut messages =
+            consumer.stream().max_messages_per_batch(at_once).messages().await.expect("messages");
         for _ in 0..frames {
             messages.next().await.expect("a message").expect("a message");
         }
@@ -162,9 +165,13 @@ fn ceilings(set: &EventSet, model: &Path, folder: &Path) {
             context.create_stream(config).await.expect("a stream");
         });
         let (frames, events, published) = fill(&stream, set, size, 1);
+        let published_bytes = ask(async |context| {
+            context.get_stream(&stream).await.expect("a stream").cached_info().state.bytes
+        });
+        let frame_bytes = (published_bytes / frames) as usize;
         let (mut alone, mut with) = (Vec::new(), Vec::new());
         for repetition in 0..REPETITIONS {
-            alone.push(events as f64 / bare(&stream, frames).as_secs_f64());
+            alone.push(events as f64 / bare(&stream, frames, frame_bytes).as_secs_f64());
             let time = served(&stream, &format!("r{repetition}"), events, model, folder);
             with.push(events as f64 / time.as_secs_f64());
         }
@@ -256,10 +263,12 @@ fn main() {
         let place = folder.path().join(sync);
         std::fs::create_dir(&place).expect("a folder");
         let server = Server::start(&place, sync);
-        if sync == "always" {
+        let part = words.get(2).map(String::as_str);
+        if sync == "always" && part != Some("farm") {
             ceilings(&set, &model, &place);
-            farm(&set, &model, "rten", &server, sync);
         }
-        farm(&set, &model, "fixed", &server, sync);
+        if part != Some("ceilings") {
+            farm(&set, &model, "fixed", &server, sync);
+        }
     }
 }
