@@ -97,7 +97,7 @@ impl Cluster {
             let config =
                 || stream::Config { name: "probe".to_owned(), num_replicas: NODES, ..Default::default() };
             while context.create_stream(config()).await.is_err() {
-                assert!(begun.elapsed() < PATIENCE, "no cluster");
+                assert!(begun.elapsed() < PATIENCE * 2, "no cluster");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             context.delete_stream("probe").await.unwrap();
