@@ -338,6 +338,15 @@ fn a_damaged_checkpoint_or_file_is_refused() {
             .expect(1, &["checkpoint.json", "not a whole checkpoint"]);
         failure(&mut subject.replay(&out)).expect(1, &["checkpoint.json", "--force"]);
     }
+    // Its checksum is no signature: one that somebody else wrote must not lead elsewhere.
+    for file in ["../out/checkpoint.json", "/etc/passwd", "..", ""] {
+        let mut forged = checkpoint.clone();
+        forged.file = file.to_owned();
+        let json = serde_json::to_string(&forged).unwrap();
+        let sha256 = trigsieve::model::sha256_hex(json.as_bytes());
+        std::fs::write(&path, format!("{{\"checkpoint\":{json},\"sha256\":\"{sha256}\"}}")).unwrap();
+        failure(subject.replay(&out).arg("--resume")).expect(1, &["checkpoint.json", "no plain name"]);
+    }
     std::fs::write(&path, &whole).unwrap();
 
     let unfinished = out.join(&checkpoint.file);
@@ -356,12 +365,13 @@ fn force_replaces_an_unfinished_run_and_what_has_no_checkpoints_says_so() {
     success(subject.replay(&out).arg("--force"));
     assert!(!names_in(&out).iter().any(|name| name.starts_with('.') || name == "checkpoint.json"));
     for (more, why) in [
-        (&["--rate", "1MHz", "--overload", "drop"][..], "--overload drop"),
-        (&["--format", "parquet"], "--format parquet"),
+        (&["--rate", "1MHz", "--overload", "drop"][..], ["--overload drop: ", "use --overload block"]),
+        (&["--format", "parquet"], ["--format parquet: ", "use --format arrow"]),
+        (&["--duration", "1s"], ["--duration at --rate max: ", "give --rate"]),
     ] {
         let mut command = trigsieve(&["replay", "--engine", "rten", "--threshold", "0", "--resume"]);
         command.arg(&subject.fixture.events).arg("--model").arg(&subject.fixture.model).arg("-o").arg(&out);
-        failure(command.args(more)).expect(2, &[why, "no checkpoints"]);
+        failure(command.args(more)).expect(2, &[&["--resume"], &why[..]].concat());
     }
     // A complete run of something else is not gone on with.
     let menu = std::fs::read_to_string(&subject.menu).unwrap();

@@ -8,7 +8,8 @@
 //! 464). Hence what this module adds:
 //! - every call runs inside [`contain`], so a panic is an error that names the file;
 //! - sizes that the header declares are compared with what a file of that length can hold before anything is
-//!   allocated for them ([`check_plausible`]);
+//!   allocated for them ([`Hdf5File::check_plausible`]), and chunks that are not in the file are refused
+//!   ([`Hdf5File::stored_chunks`]);
 //! - only the calls below are used, none that edits, repairs or follows references;
 //! - HDF5 is read in `convert` alone, never in a process that takes triggers.
 //!
@@ -17,7 +18,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{DType, Dataset, File, Layout};
+use hdf5_pure::{Chunk, DType, Dataset, File, Layout};
 
 use super::ConvertError;
 use crate::contain::contain;
@@ -78,6 +79,7 @@ impl Hdf5File {
         if bytes > MAX_STRINGS_BYTES {
             return Err(self.layout(name, "a few short strings", format!("{bytes} bytes, shape {shape:?}")));
         }
+        self.stored_chunks(name, &dataset)?;
         let strings = checked(&self.path, name, || dataset.read_string())?;
         Ok(Some(strings.into_iter().map(|text| text.trim_end_matches(['\0', ' ']).to_owned()).collect()))
     }
@@ -162,8 +164,7 @@ impl Hdf5File {
             Layout::Chunked { chunk_shape, .. } => {
                 let expected =
                     shape.iter().zip(&chunk_shape).map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
-                let stored = checked(&self.path, name, || dataset.chunks())?.len() as u64;
-                (expected.fold(1, u64::saturating_mul), stored)
+                (expected.fold(1, u64::saturating_mul), self.stored_chunks(name, dataset)?)
             }
             Layout::Contiguous { address, .. } => {
                 (u64::from(!shape.contains(&0)), u64::from(address.is_some()))
@@ -175,6 +176,25 @@ impl Hdf5File {
         }
         let found = format!("{stored}; was the file closed properly?");
         Err(self.layout(name, &format!("{expected} stored chunks for shape {shape:?}"), found))
+    }
+
+    /// Chunks of the data set that the file has; none where it is not chunked. Each must lie in the file: the reader sets
+    /// memory aside for the length that the index states, up to 4 GiB, before it finds that there are fewer bytes.
+    fn stored_chunks(&self, name: &'static str, dataset: &Dataset) -> Result<u64, ConvertError> {
+        if !matches!(checked(&self.path, name, || dataset.layout())?, Layout::Chunked { .. }) {
+            return Ok(0);
+        }
+        let chunks = checked(&self.path, name, || dataset.chunks())?;
+        let is_outside =
+            |chunk: &&Chunk| chunk.address.checked_add(chunk.storage_size).is_none_or(|end| end > self.bytes);
+        match chunks.iter().find(is_outside) {
+            None => Ok(chunks.len() as u64),
+            Some(Chunk { offset, address, storage_size, .. }) => Err(self.layout(
+                name,
+                &format!("chunks within the {} bytes of the file", self.bytes),
+                format!("one of {storage_size} bytes at byte {address}, for row {:?}", offset.first()),
+            )),
+        }
     }
 
     /// Rows per read: whole rows of chunks, so that every chunk is decoded once.

@@ -13,6 +13,7 @@ mod object;
 mod rows;
 pub mod schema;
 mod stats;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use object::{CollisionEvent, ObjectSymbol, PhysicsObject};
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};
 pub use stats::{ColumnCount, FeatureStats, TableStats};
+pub(crate) use stream::CheckedStream;
 pub(crate) use table::read_batches;
 pub use table::{EventTable, TableBatch};
 pub use units::{HardwareUnit, HardwareUnits, UnitsError};

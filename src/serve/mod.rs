@@ -48,8 +48,8 @@ pub use nats::{
     PublishCounts, PublishReport, publish_model,
 };
 pub use receive::{
-    RECEIPT_BYTES, ReceiveLimits, Receiver, StdinReceiver, StopReceiving, StreamListener, StreamReceiver,
-    UdpReceiver, receiver_of,
+    ArrowStream, RECEIPT_BYTES, ReceiveLimits, Receiver, StdinReceiver, StopReceiving, StreamListener,
+    StreamReceiver, UdpReceiver, receiver_of,
 };
 pub use service::{Operations, Service, ServiceConfig, ServiceEnd};
 pub use tracker::Window;

@@ -17,7 +17,7 @@ use trigsieve_files::checksum::sha256_hex;
 use super::{Census, OutputFormat, Seen, Tagged};
 use crate::contain::contain;
 use crate::durable::write_atomically;
-use crate::event::{EventWriter, STREAM_OFFSET};
+use crate::event::{CheckedStream, EventWriter, STREAM_OFFSET};
 use crate::pipeline::PipelineError;
 use crate::trigger::PathCounter;
 
@@ -125,10 +125,13 @@ impl Checkpoint {
         let damaged = |reason: String| CheckpointError::Damaged { path: path.clone(), reason };
         let sealed: Sealed = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         match sealed.checkpoint.digest() {
-            Ok(digest) if digest == sealed.sha256 && sealed.checkpoint.version == VERSION => {
-                Ok(Some(sealed.checkpoint))
-            }
-            _ => Err(damaged("its checksum or version is another".into())),
+            Ok(digest) if digest == sealed.sha256 && sealed.checkpoint.version == VERSION => {}
+            _ => return Err(damaged("its checksum or version is another".into())),
+        }
+        match Path::new(&sealed.checkpoint.file).file_name() {
+            // The checksum is no signature: what somebody else wrote must not lead out of the folder.
+            Some(name) if name == sealed.checkpoint.file.as_str() => Ok(Some(sealed.checkpoint)),
+            _ => Err(damaged(format!("its file is {:?}, no plain name", sealed.checkpoint.file))),
         }
     }
 
@@ -178,7 +181,7 @@ fn copy(file: &Path, bytes: u64, to: &mut EventWriter) -> Result<Census, ArrowEr
     let mut file = File::open(file)?;
     file.seek(SeekFrom::Start(STREAM_OFFSET))?;
     let stream = BufReader::with_capacity(1 << 20, file.take(bytes.saturating_sub(STREAM_OFFSET)));
-    for batch in StreamReader::try_new(stream, None)? {
+    for batch in StreamReader::try_new(CheckedStream::new(stream), None)? {
         let batch = batch?;
         to.write(&batch).map_err(|error| ArrowError::ExternalError(error.into()))?;
         census.add(&batch)?;

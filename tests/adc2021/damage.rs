@@ -77,6 +77,25 @@ fn an_absurd_chunk_is_refused_before_it_is_allocated() {
     }
 }
 
+/// The reader would set memory aside for the length in the index of chunks: 4 GiB here, found by fuzzing.
+#[test]
+fn a_chunk_that_is_not_in_the_file_is_refused_before_it_is_allocated() {
+    let whole = sample();
+    // The key of the second chunk: its length, no skipped filters, and the offsets of its first value.
+    let mut rest = vec![0; 4];
+    rest.extend([2000_u64, 0, 0, 0].iter().flat_map(|offset| offset.to_le_bytes()));
+    let place = whole.windows(rest.len()).position(|window| window == rest).unwrap() - 4;
+    for length in [u32::MAX, u32::try_from(whole.len()).unwrap()] {
+        let mut bytes = whole.clone();
+        bytes[place..place + 4].copy_from_slice(&length.to_le_bytes());
+        let error = Scratch::new().refusal(&bytes);
+        assert!(
+            error.contains("chunks within") && error.contains(&format!("one of {length} bytes")),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn events_that_were_never_stored_are_not_made_up() {
     let mut bytes = sample();

@@ -36,19 +36,24 @@ pub(super) fn check_usage(args: &ReplayArgs) -> anyhow::Result<()> {
         return Err(usage("--resume needs checkpoints: leave out --checkpoint-every 0s"));
     }
     match obstacle(args) {
-        Some(obstacle) => {
-            Err(usage(format!("--resume and --checkpoint-every: a run with {obstacle} has no checkpoints")))
-        }
+        Some(obstacle) => Err(usage(format!("--resume and --checkpoint-every do not go with {obstacle}"))),
         None => Ok(()),
     }
 }
 
-/// Why a run cannot be gone on with: its outcome depends on when it ran, or its file is of no use before its end.
+/// Why a run cannot be gone on with, and what to do: its outcome depends on when it ran, or its file is of no use before
+/// its end.
 fn obstacle(args: &ReplayArgs) -> Option<&'static str> {
     match args {
-        _ if args.overload == OverloadArg::Drop => Some("--overload drop"),
-        _ if args.format == OutputFormat::Parquet => Some("--format parquet"),
-        _ if args.duration.is_some() && args.rate == ClockRate::Max => Some("--duration at --rate max"),
+        _ if args.overload == OverloadArg::Drop => Some(
+            "--overload drop: what it drops depends on when the run runs, so another part of it would be another run; use --overload block",
+        ),
+        _ if args.format == OutputFormat::Parquet => {
+            Some("--format parquet: such a file cannot be read before its end; use --format arrow")
+        }
+        _ if args.duration.is_some() && args.rate == ClockRate::Max => Some(
+            "--duration at --rate max: how many events that makes depends on the machine; give --rate, or --repeat instead of --duration",
+        ),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use stdin::StdinReceiver;
+pub use stdin::{ArrowStream, StdinReceiver};
 pub use stream::{RECEIPT_BYTES, StreamListener, StreamReceiver};
 pub use udp::UdpReceiver;
 

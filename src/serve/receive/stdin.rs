@@ -12,7 +12,7 @@ use arrow_schema::ArrowError;
 use super::{Receiver, StopReceiving};
 use crate::contain::contain;
 use crate::event::schema::{BUNCH_CROSSING, EVENT_ID, INPUTS};
-use crate::event::{ElementType, EventSchema};
+use crate::event::{CheckedStream, ElementType, EventSchema};
 use crate::serve::deployment::checksum_of;
 use crate::serve::intake::NotTaken;
 use crate::serve::{Intake, ServeError};
@@ -53,45 +53,83 @@ impl Receiver for StdinReceiver {
 
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
         let Some(input) = self.input.take() else { return Ok(()) };
-        let failed = |reason: String| ServeError::Source { address: "stdin".to_owned(), reason };
-        let no_stream = |error: ArrowError| failed(format!("no Arrow IPC stream: {error}"));
-        let mut reader = contain(|| StreamReader::try_new(BufReader::new(input), None))
-            .map_err(failed)?
-            .map_err(no_stream)?;
-        let schema = EventSchema::from_arrow(&reader.schema(), Path::new("stdin"))?;
-        let mut sequence = 0;
-        let mut row = 0_u64;
+        let mut stream = ArrowStream::open(input)?;
         while !stop.is_requested() {
-            let at_row = |reason: String| failed(format!("after row {row}: {reason}"));
-            let batch = match contain(|| reader.next()).map_err(at_row)? {
-                None => return Ok(()),
-                Some(batch) => batch.map_err(|error| at_row(error.to_string()))?,
-            };
-            match offer(&batch, &schema, &mut sequence, intake) {
+            let Some(frame) = stream.next_frame(intake.buffer())? else { return Ok(()) };
+            match intake.take(frame, Instant::now(), None) {
                 Ok(()) => {}
                 Err(NotTaken::Closed) => return Ok(()),
-                Err(NotTaken::Refused(reason)) => return Err(at_row(reason)),
+                Err(NotTaken::Refused(reason)) => return Err(stream.failed(reason)),
             }
-            row += batch.num_rows() as u64;
         }
         Ok(())
     }
 }
 
-fn offer(
-    batch: &RecordBatch,
-    schema: &EventSchema,
-    sequence: &mut u64,
-    intake: &Intake,
-) -> Result<(), NotTaken> {
-    let columns = Columns::of(batch, schema).map_err(|error| NotTaken::Refused(error.to_string()))?;
-    for first in (0..batch.num_rows()).step_by(FRAME_EVENTS) {
-        let events = FRAME_EVENTS.min(batch.num_rows() - first);
-        let frame = columns.frame(first, events, *sequence, intake.buffer()).map_err(NotTaken::Refused)?;
-        *sequence += 1;
-        intake.take(frame, Instant::now(), None)?;
+/// An Arrow IPC stream of the event table's columns, as frames.
+pub struct ArrowStream<R: Read> {
+    reader: StreamReader<BufReader<CheckedStream<R>>>,
+    schema: EventSchema,
+    /// See [`checksum_of`].
+    encoding: u32,
+    batch: Option<RecordBatch>,
+    /// Rows of the batch that have been given away.
+    given: usize,
+    /// Rows of the batches before it.
+    row: u64,
+    sequence: u64,
+}
+
+impl<R: Read> ArrowStream<R> {
+    /// Reads the schema of `input`.
+    ///
+    /// # Errors
+    /// When it is no stream, or not of an event table's columns.
+    pub fn open(input: R) -> Result<Self, ServeError> {
+        let no_stream = |error: ArrowError| source_error(format!("no Arrow IPC stream: {error}"));
+        let input = BufReader::new(CheckedStream::new(input));
+        let reader =
+            contain(|| StreamReader::try_new(input, None)).map_err(source_error)?.map_err(no_stream)?;
+        let schema = EventSchema::from_arrow(&reader.schema(), Path::new("stdin"))?;
+        let encoding = checksum_of(&schema);
+        Ok(Self { reader, schema, encoding, batch: None, given: 0, row: 0, sequence: 0 })
     }
-    Ok(())
+
+    /// The next events, as a frame in `buffer`; none at the end.
+    ///
+    /// # Errors
+    /// With the row, when what comes is damaged or has empty places.
+    pub fn next_frame(&mut self, buffer: FrameBuffer) -> Result<Option<Frame>, ServeError> {
+        let batch = loop {
+            match &self.batch {
+                Some(batch) if self.given < batch.num_rows() => break batch,
+                _ => {}
+            }
+            self.row += self.batch.take().map_or(0, |batch| batch.num_rows() as u64);
+            self.given = 0;
+            match contain(|| self.reader.next()).map_err(|reason| self.failed(reason))? {
+                None => return Ok(None),
+                Some(Ok(batch)) => self.batch = Some(batch),
+                Some(Err(error)) => return Err(self.failed(error.to_string())),
+            }
+        };
+        let columns = Columns::of(batch, &self.schema).map_err(|error| self.failed(error.to_string()))?;
+        let events = FRAME_EVENTS.min(batch.num_rows() - self.given);
+        let frame = columns.frame(self.given, events, (self.sequence, self.encoding), buffer);
+        let frame = frame.map_err(|reason| self.failed(reason))?;
+        self.given += events;
+        self.sequence += 1;
+        Ok(Some(frame))
+    }
+
+    /// The error of the batch that is being given away.
+    fn failed(&self, reason: String) -> ServeError {
+        source_error(format!("after row {}: {reason}", self.row))
+    }
+}
+
+fn source_error(reason: String) -> ServeError {
+    ServeError::Source { address: "stdin".to_owned(), reason }
 }
 
 /// The columns of a record batch that the trigger looks at.
@@ -100,7 +138,6 @@ struct Columns<'a> {
     crossings: &'a [u64],
     inputs: Rows<'a>,
     k: usize,
-    encoding: u32,
 }
 
 impl<'a> Columns<'a> {
@@ -129,14 +166,14 @@ impl<'a> Columns<'a> {
             ElementType::I16 => Rows::I16(&list.values().as_primitive::<Int16Type>().values()[range]),
         };
         let (ids, crossings) = (numbers(EVENT_ID)?, numbers(BUNCH_CROSSING)?);
-        Ok(Self { ids, crossings, inputs, k: schema.k, encoding: checksum_of(schema) })
+        Ok(Self { ids, crossings, inputs, k: schema.k })
     }
 
     fn frame(
         &self,
         first: usize,
         events: usize,
-        sequence: u64,
+        (sequence, encoding): (u64, u32),
         mut buffer: FrameBuffer,
     ) -> Result<Frame, String> {
         let (some, inputs) = (first..first + events, first * self.k..(first + events) * self.k);
@@ -146,7 +183,7 @@ impl<'a> Columns<'a> {
         };
         let ids = Ids::of(&self.ids[some.clone()], &self.crossings[some]);
         let k = u32::try_from(self.k).map_err(|error| error.to_string())?;
-        let (run, source, encoding) = (0, 0, self.encoding);
+        let (run, source) = (0, 0);
         let batch = Batch { run, source, sequence, encoding, k, ids, rows, end: false };
         let mut bytes = Vec::new();
         encode(&batch, &mut bytes);
