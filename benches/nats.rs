@@ -17,7 +17,7 @@ use trigsieve::model::Precision;
 use trigsieve::score::{Engine, ScorerSpec};
 use trigsieve::send::FrameMaker;
 use trigsieve::serve::{
-    DeploymentSpec, MenuSource, NatsAddress, NatsPublisher, NatsReceiver, ReceiveLimits, Rolling,
+    Admission, DeploymentSpec, MenuSource, NatsAddress, NatsPublisher, NatsReceiver, ReceiveLimits, Rolling,
     RollingFiles, Service, ServiceConfig, Window,
 };
 use trigsieve::source::{Cursor, EventSet};
@@ -114,7 +114,14 @@ fn served(stream: &str, name: &str, events: u64, model: &Path, folder: &Path) ->
     let menu = MenuSource::TargetRate { target_hz: 4e3, input_hz: 40e6 };
     let rolling = Rolling { time: Duration::from_millis(200), ..Rolling::default() };
     let config = ServiceConfig {
-        deployment: DeploymentSpec { models: vec![model.to_owned()], menu, scorer, workers: 1, layout: None },
+        deployment: DeploymentSpec {
+            models: vec![model.to_owned()],
+            menu,
+            scorer,
+            workers: 1,
+            layout: None,
+            admission: Admission::default(),
+        },
         receivers: vec![Box::new(receiver)],
         outlets: vec![Box::new(RollingFiles::new(&folder.join(name), rolling).expect("a folder"))],
         queue_frames: 1024,

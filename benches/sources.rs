@@ -19,8 +19,8 @@ use trigsieve::model::Precision;
 use trigsieve::score::{Engine, ScorerSpec};
 use trigsieve::send::FrameMaker;
 use trigsieve::serve::{
-    Address, DeploymentSpec, MenuSource, Operations, ReceiveLimits, Rolling, RollingFiles, Service,
-    ServiceConfig, Window, receiver_of,
+    Address, Admission, DeploymentSpec, MenuSource, Operations, ReceiveLimits, Rolling, RollingFiles,
+    Service, ServiceConfig, Window, receiver_of,
 };
 use trigsieve::source::{Cursor, EventSet};
 
@@ -185,7 +185,14 @@ fn served(kind: Kind, frames: &Frames, model: &Path, folder: &Path) -> Measured 
     let scorer = ScorerSpec { engine: Engine::Fixed, precision: Precision::Fixed, ..ScorerSpec::default() };
     let menu = MenuSource::TargetRate { target_hz: 4e3, input_hz: 40e6 };
     let service = Service::start(ServiceConfig {
-        deployment: DeploymentSpec { models: vec![model.to_owned()], menu, scorer, workers: 1, layout: None },
+        deployment: DeploymentSpec {
+            models: vec![model.to_owned()],
+            menu,
+            scorer,
+            workers: 1,
+            layout: None,
+            admission: Admission::default(),
+        },
         receivers: vec![receiver],
         outlets: vec![Box::new(
             RollingFiles::new(&folder.join("out"), Rolling::default()).expect("a folder"),

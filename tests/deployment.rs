@@ -3,12 +3,12 @@
 mod common;
 
 use std::fs::OpenOptions;
-use std::io::Cursor;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Fixture, K, failure, graph, names_in, success, sum_of_squares, trigsieve, write_bundle};
-use minisign::KeyPair;
+use common::{
+    Fixture, K, Signer, constant, failure, graph, names_in, success, sum_of_squares, trigsieve, write_bundle,
+};
 use trigsieve_onnx::{Attribute, TensorData};
 
 /// Commands that deploy the model of the fixture.
@@ -23,19 +23,6 @@ fn deployments(fixture: &Fixture, out: &Path) -> [Command; 3] {
         command.arg("--model").arg(&fixture.model);
     }
     [replay, calibrate, evaluate]
-}
-
-/// The score is 7 for every event.
-fn constant() -> Vec<u8> {
-    graph(K, |graph, inputs| {
-        let zero = graph.constant("zero", &[], TensorData::F32(vec![0.0])).unwrap();
-        let seven = graph.constant("seven", &[], TensorData::F32(vec![7.0])).unwrap();
-        let nothing = graph.node("Mul", &[inputs, &zero], "nothing", vec![]).unwrap();
-        let axes = graph.constant("axes", &[1], TensorData::I64(vec![1])).unwrap();
-        let flat = vec![Attribute::int("keepdims", 0)];
-        let sum = graph.node("ReduceSum", &[&nothing, &axes], "sum", flat).unwrap();
-        graph.node("Add", &[&sum, &seven], "score", vec![]).unwrap()
-    })
 }
 
 /// The score is the logarithm of the first input less 0.05, which is NaN for the first fifty events.
@@ -77,25 +64,6 @@ fn a_few_events_say_nothing_about_a_model() {
     let fixture = Fixture::new(10);
     write_bundle(&fixture.model, "odd", &constant());
     success(&mut fixture.replay(&fixture.path("out")));
-}
-
-struct Signer {
-    keys: KeyPair,
-}
-
-impl Signer {
-    fn new(public: &Path) -> Self {
-        let keys = KeyPair::generate_unencrypted_keypair().unwrap();
-        std::fs::write(public, keys.pk.to_box().unwrap().to_string()).unwrap();
-        Self { keys }
-    }
-
-    fn sign(&self, file: &Path) {
-        let bytes = std::fs::read(file).unwrap();
-        let signature =
-            minisign::sign(Some(&self.keys.pk), &self.keys.sk, Cursor::new(bytes), None, None).unwrap();
-        std::fs::write(file.with_extension("toml.minisig"), signature.to_string()).unwrap();
-    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use trigsieve::event::EventTable;
 use trigsieve::model::{ModelBundle, Precision, VerifyKey};
-use trigsieve::score::{Device, Engine, Scorer, ScorerSpec, Simd, self_test};
+use trigsieve::score::{Device, Engine, Scorer, ScorerSpec, Simd, TrialEvents, self_test};
+use trigsieve::serve::Admission;
 
 use super::exit::usage;
 
@@ -35,7 +36,8 @@ pub struct ModelArgs {
     /// Public key of minisign: every bundle's model.toml has to have a signature by it, model.toml.minisig.
     #[arg(long, value_name = "FILE")]
     verify_key: Option<PathBuf>,
-    /// Take a model whose scores on the first events are all the same, or not finite.
+    /// Take a model whose scores on the first events (of `serve`: of --layout, else generated ones) are all the same, or not
+    /// finite.
     #[arg(long)]
     allow_degenerate: bool,
 }
@@ -46,7 +48,7 @@ impl ModelArgs {
         &self,
         folders: impl IntoIterator<Item = &'a PathBuf>,
     ) -> anyhow::Result<Vec<ModelBundle>> {
-        let key = self.verify_key.as_deref().map(VerifyKey::load).transpose()?;
+        let key = self.key()?;
         let open = |folder: &'a PathBuf| ModelBundle::open_signed(folder, key.as_ref());
         Ok(folders.into_iter().map(open).collect::<Result<Vec<_>, _>>()?)
     }
@@ -58,10 +60,28 @@ impl ModelArgs {
         model: &str,
         tables: &[EventTable],
     ) -> anyhow::Result<()> {
-        match tables.iter().find(|table| !table.is_empty()) {
-            Some(table) if !self.allow_degenerate => Ok(self_test(scorer, model, table)?),
+        match tables.iter().find_map(TrialEvents::of_table) {
+            Some(events) if !self.allow_degenerate => Ok(self_test(scorer, model, &events)?),
             _ => Ok(()),
         }
+    }
+
+    /// What the service asks of a model at every load; tried on the first events of `layout`, if there is one.
+    pub fn admission(&self, layout: Option<&EventTable>) -> anyhow::Result<Admission> {
+        Ok(Admission {
+            key: self.key()?,
+            allow_degenerate: self.allow_degenerate,
+            events: layout.and_then(TrialEvents::of_table),
+        })
+    }
+
+    /// Whether bundles have to be signed.
+    pub fn asks_for_signatures(&self) -> bool {
+        self.verify_key.is_some()
+    }
+
+    fn key(&self) -> anyhow::Result<Option<VerifyKey>> {
+        Ok(self.verify_key.as_deref().map(VerifyKey::load).transpose()?)
     }
 }
 

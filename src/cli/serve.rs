@@ -11,13 +11,13 @@ use signal_hook::iterator::Signals;
 use trigsieve::durable::write_atomically;
 use trigsieve::event::EventTable;
 use trigsieve::serve::{
-    Address, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, NatsAddress, NatsModel,
-    NatsOutlet, NatsReceiver, Operations, Outlet, ReceiveLimits, Receiver, Rolling, RollingFiles, Service,
-    ServiceConfig, ServiceEnd, Snapshot, SocketText, Token, Window, receiver_of, unique_name,
+    Address, Deployment, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, NatsAddress,
+    NatsModel, NatsOutlet, NatsReceiver, Operations, Outlet, ReceiveLimits, Receiver, Rolling, RollingFiles,
+    Service, ServiceConfig, ServiceEnd, Snapshot, SocketText, Token, Window, receiver_of, unique_name,
 };
 
 use super::Context;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ModelArgs};
 use super::exit::usage;
 use super::output::print;
 use super::replay::Selection;
@@ -45,6 +45,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
+    admission: ModelArgs,
+    #[command(flatten)]
     selection: Selection,
     /// Rate of the input for --target-rate.
     #[arg(long, requires = "target_rate", value_name = "RATE")]
@@ -61,8 +63,8 @@ pub struct ServeArgs {
     /// Complete a file at this age.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     roll_time: Duration,
-    /// Table of events like those that will come: its features and units go to the output, and frames of hardware integers in
-    /// other units are refused.
+    /// Table of events like those that will come: its features and units go to the output, frames of hardware integers in other
+    /// units are refused, and models are tried on its first events instead of generated ones.
     #[arg(long, value_name = "EVENTS")]
     layout: Option<PathBuf>,
     /// Worker threads, each with scorers of its own.
@@ -151,7 +153,7 @@ pub fn run(args: &ServeArgs, context: Context) -> anyhow::Result<()> {
     let door = args.operations.http.map(|SocketText(address)| HttpDoor::open(address)).transpose()?;
     let token = args.operations.http_token_file.as_deref().map(Token::load).transpose()?;
     let (folders, stored) = models(args)?;
-    let service = Service::start(config(args, folders)?)?;
+    let service = start(args, folders)?;
     let (changed, changes) = crossbeam_channel::unbounded();
     stored.into_iter().try_for_each(|model| model.watch(changed.clone()))?;
     let page =
@@ -204,6 +206,10 @@ fn models(args: &ServeArgs) -> anyhow::Result<(Vec<PathBuf>, Vec<NatsModel>)> {
     let (mut folders, mut stored) = (Vec::new(), Vec::new());
     for model in whole_addresses(&args.model) {
         if model.contains("://") {
+            if args.admission.asks_for_signatures() {
+                let reason = "an object store keeps no signatures; download the bundle and name its folder";
+                return Err(usage(format!("--model {model} --verify-key: {reason}")));
+            }
             let model = NatsModel::open(&nats_address("--model", &model)?)?;
             folders.push(model.folder());
             stored.push(model);
@@ -228,7 +234,10 @@ fn whole_addresses(pieces: &[String]) -> Vec<String> {
     whole
 }
 
-fn config(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<ServiceConfig> {
+/// Sockets listen before the models are loaded, so that nothing is lost meanwhile; folders are made afterwards, so that
+/// nothing is left of a start that fails for its models.
+fn start(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<Service> {
+    args.sink.iter().try_for_each(check_sink)?;
     let limits = ReceiveLimits {
         frame: trigsieve::serve::Limits {
             events: args.limits.max_events,
@@ -238,14 +247,25 @@ fn config(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<ServiceConfi
         connections: args.limits.max_connections,
         idle: args.limits.idle_time,
     };
-    let outlets = args.sink.iter().map(|sink| outlet(args, sink)).collect::<anyhow::Result<Vec<_>>>()?;
     let deployment = deployment(args, models)?;
     let receivers =
         args.source.iter().map(|source| receiver(args, source, limits)).collect::<anyhow::Result<_>>()?;
+    let loaded = Deployment::load(&deployment, 1)?;
+    let outlets = args.sink.iter().map(|sink| outlet(args, sink)).collect::<anyhow::Result<Vec<_>>>()?;
     let window = Window { frames: args.limits.reorder_frames as usize, time: args.limits.reorder_time };
     let (queue_frames, batch) = (args.queue as usize, args.batch as usize);
     let (queue_bytes, operations) = (args.queue_size << 20, args.operations.operations());
-    Ok(ServiceConfig { deployment, receivers, outlets, queue_frames, queue_bytes, batch, window, operations })
+    let config = ServiceConfig {
+        deployment,
+        receivers,
+        outlets,
+        queue_frames,
+        queue_bytes,
+        batch,
+        window,
+        operations,
+    };
+    Ok(Service::start_loaded(config, loaded)?)
 }
 
 fn deployment(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<DeploymentSpec> {
@@ -255,6 +275,7 @@ fn deployment(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<Deployme
         menu: menu(args)?,
         scorer: args.engine.spec()?,
         workers: usize::from(args.workers),
+        admission: args.admission.admission(layout.as_ref())?,
         layout: layout.map(|table| table.schema().clone()),
     })
 }
@@ -285,13 +306,24 @@ fn nats_address(option: &str, text: &str) -> anyhow::Result<NatsAddress> {
     text.parse().map_err(|error| usage(format!("{option} {error}")))
 }
 
+/// Whether events can be sent there at all.
+fn check_sink(sink: &Address) -> anyhow::Result<()> {
+    match sink {
+        Address::Nats(text) => nats_address("--sink", text).map(drop),
+        Address::Folder(_) => Ok(()),
+        _ => Err(no_sink(sink)),
+    }
+}
+
+fn no_sink(sink: &Address) -> anyhow::Error {
+    usage(format!("--sink {sink}: events go to file:FOLDER or nats://HOST:PORT/STREAM"))
+}
+
 fn outlet(args: &ServeArgs, sink: &Address) -> anyhow::Result<Box<dyn Outlet>> {
     if let Address::Nats(text) = sink {
         return Ok(Box::new(NatsOutlet::open(&nats_address("--sink", text)?, args.create)?));
     }
-    let Some(folder) = folder_of(sink) else {
-        return Err(usage(format!("--sink {sink}: events go to file:FOLDER or nats://HOST:PORT/STREAM")));
-    };
+    let Some(folder) = folder_of(sink) else { return Err(no_sink(sink)) };
     let rolling = Rolling { bytes: args.roll_size << 20, time: args.roll_time };
     Ok(Box::new(RollingFiles::new(folder, rolling)?))
 }

@@ -90,7 +90,7 @@ fn golden_scores_are_read_from_text() {
 fn a_golden_file_that_claims_more_than_it_has_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("golden.arrow");
-    let seed = include_bytes!("../../fuzz/seeds/golden/claims_too_much");
+    let seed = include_bytes!("../../fuzz/seeds/golden/refused_claims_too_much");
     // The first byte is for the fuzz target.
     std::fs::write(&path, &seed[1..]).unwrap();
     let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();

@@ -8,6 +8,7 @@ mod budget;
 mod encoding;
 mod error;
 mod fault;
+mod generated;
 mod map;
 mod object;
 mod rows;
@@ -25,6 +26,8 @@ pub use encoding::{
     ObjectEncoding, ObjectKind, Places, Quantity, UnknownEncoding, encode_l1,
 };
 pub use error::EventError;
+pub use generated::InputGenerator;
+pub(crate) use generated::SplitMix;
 pub use object::{CollisionEvent, ObjectSymbol, PhysicsObject};
 pub use rows::{ElementType, Rows, Values};
 pub use schema::{EventSchema, Feature, Source};

@@ -18,7 +18,7 @@ pub use fixed::FixedScorer;
 pub use onnx::OnnxScorer;
 pub use rten::{Home, RtenScorer};
 pub use runtime::{RuntimeLibrary, find_runtime};
-pub use self_test::{SELF_TEST_EVENTS, self_test};
+pub use self_test::{SELF_TEST_EVENTS, TrialEvents, self_test};
 pub use table::{score_table, score_table_with};
 pub use trigsieve_fixed::Simd;
 

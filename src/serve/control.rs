@@ -96,14 +96,16 @@ impl Control {
     }
 
     /// Reads models and menu again and puts them in force between two frames. What is in force stays so when they cannot be
-    /// used. Either is logged.
+    /// used, which is counted. Either is logged.
     ///
     /// # Errors
     /// As [`Deployment::load`].
     pub fn reload(&self) -> Result<Arc<Deployment>, ServeError> {
         let mut generation = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = Deployment::load(&self.spec, *generation + 1)
-            .inspect_err(|error| tracing::error!("models and menu stay as they were: {}", one_line(error)))?;
+        let loaded = Deployment::load(&self.spec, *generation + 1).inspect_err(|error| {
+            self.monitor().reload_refused();
+            tracing::error!("models and menu stay as they were: {}", one_line(error));
+        })?;
         let deployment = Arc::new(loaded);
         *generation += 1;
         self.intake.deploy(Arc::clone(&deployment));

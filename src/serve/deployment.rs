@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ServeError;
 use crate::event::{ElementType, Encoding, EventSchema, Rows, Values};
-use crate::model::ModelBundle;
-use crate::score::{ScoreError, Scorer, ScorerFactory, ScorerSpec};
+use crate::model::{ModelBundle, VerifyKey};
+use crate::score::{ScoreError, Scorer, ScorerFactory, ScorerSpec, TrialEvents, self_test};
 use crate::statistics::ScoreDistribution;
 use crate::trigger::{Decider, Menu, ResolvedPath};
 use trigsieve_frame::{Element, Header, encoding_checksum};
@@ -39,6 +39,42 @@ pub struct DeploymentSpec {
     /// Schema of a table like the events that will come: features and units of the output, and, for hardware integers, what
     /// the frames' checksum of the encoding is held to.
     pub layout: Option<EventSchema>,
+    /// What a model has to be.
+    pub admission: Admission,
+}
+
+/// What a model has to be before it decides on anything, at the start and at every reload.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    /// Every bundle's card has to be signed by this key.
+    pub key: Option<VerifyKey>,
+    /// Take a model whose scores are all the same, or not finite.
+    pub allow_degenerate: bool,
+    /// Events like those that will come, which a model is tried on; without them, ones made for its encoding.
+    pub events: Option<TrialEvents>,
+}
+
+impl Admission {
+    /// Has the scorer of the model `name` show that it tells events apart.
+    fn try_model(
+        &self,
+        scorer: &mut dyn Scorer,
+        name: &str,
+        (factory, encoding): (&ScorerFactory, &str),
+        takes: &[ElementType],
+    ) -> Result<(), ScoreError> {
+        if self.allow_degenerate {
+            return Ok(());
+        }
+        let given = self.events.as_ref().filter(|events| takes.contains(&events.element_type()));
+        match given {
+            Some(events) => self_test(scorer, name, events),
+            None => {
+                let has_integers = factory.program().is_some();
+                self_test(scorer, name, &TrialEvents::generated(encoding, factory.k(), has_integers))
+            }
+        }
+    }
 }
 
 /// A model as it runs.
@@ -86,13 +122,14 @@ impl std::fmt::Debug for Deployment {
 }
 
 impl Deployment {
-    /// Loads models and menu, makes the workers' scorers and tries them.
+    /// Loads models and menu, makes the workers' scorers and tries them; signatures and self-tests as the spec asks for.
     ///
     /// # Errors
     /// [`ServeError`] with the file, model or path; whatever was in force before is not touched.
     pub fn load(spec: &DeploymentSpec, generation: u64) -> Result<Self, ServeError> {
-        let bundles =
-            spec.models.iter().map(|folder| ModelBundle::open(folder)).collect::<Result<Vec<_>, _>>()?;
+        let admission = &spec.admission;
+        let open = |folder: &PathBuf| ModelBundle::open_signed(folder, admission.key.as_ref());
+        let bundles = spec.models.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let factories =
             bundles.iter().map(|bundle| spec.scorer.load(bundle)).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<String> = bundles.iter().map(|bundle| bundle.card().name.clone()).collect();
@@ -105,6 +142,9 @@ impl Deployment {
             ready.push(factories.iter().map(ScorerFactory::scorer).collect::<Result<Vec<_>, _>>()?);
         }
         let takes = try_scorers(&mut ready, k)?;
+        for ((scorer, name), factory) in ready.iter_mut().take(1).flatten().zip(&names).zip(&factories) {
+            admission.try_model(scorer.as_mut(), name, (factory, &encoding), &takes)?;
+        }
         let engine =
             ready.first().and_then(|of| of.first()).map(|scorer| scorer.describe()).unwrap_or_default();
         let models = names

@@ -34,7 +34,7 @@ pub use address::{Address, NoAddress, SocketText};
 pub use claim::Claim;
 pub use control::{Control, State};
 pub use delivery::{Accepted, Decided, Outlet};
-pub use deployment::{Deployment, DeploymentSpec, MenuSource, ModelId, checksum_of};
+pub use deployment::{Admission, Deployment, DeploymentSpec, MenuSource, ModelId, checksum_of};
 pub use drift::{DRIFT_ALARM, DRIFT_WINDOW, Drift, ScoreReport};
 pub use error::ServeError;
 pub use files::{Rolling, RollingFiles, unique_name};

@@ -92,6 +92,7 @@ struct Counts {
     failed: AtomicU64,
     settled: AtomicU64,
     queued_frames: AtomicU64,
+    reloads_refused: AtomicU64,
 }
 
 /// What a worker has done.
@@ -175,6 +176,8 @@ pub struct Snapshot {
     pub events_accepted: u64,
     /// Events whose results are durable.
     pub events_settled: u64,
+    /// Reloads that changed nothing, because models or menu could not be used.
+    pub reloads_refused: u64,
     /// The deployment of the latest block.
     pub generation: u64,
     /// Its models.
@@ -247,6 +250,11 @@ impl Monitor {
     /// A message was no frame.
     pub fn malformed(&self) {
         count(&self.counts.frames_malformed, 1);
+    }
+
+    /// Models or menu that were to be read anew could not be used.
+    pub(super) fn reload_refused(&self) {
+        count(&self.counts.reloads_refused, 1);
     }
 
     pub(super) fn frames_lost(&self, frames: u64) {
@@ -383,6 +391,7 @@ impl Monitor {
             events_delivered: delivered.events,
             events_accepted: delivered.accepted,
             events_settled,
+            reloads_refused: get(&counts.reloads_refused),
             generation: deployment.map_or(0, |deployment| deployment.generation),
             models: deployment.map_or_else(Vec::new, |deployment| deployment.models.clone()),
             engine: deployment.map_or_else(String::new, |deployment| deployment.engine.clone()),

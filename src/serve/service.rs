@@ -78,7 +78,17 @@ impl Service {
     /// # Errors
     /// [`ServeError`] for models or a menu that cannot be used.
     pub fn start(config: ServiceConfig) -> Result<Self, ServeError> {
-        let deployment = Arc::new(Deployment::load(&config.deployment, 1)?);
+        let deployment = Deployment::load(&config.deployment, 1)?;
+        Self::start_loaded(config, deployment)
+    }
+
+    /// [`Service::start`] with `config.deployment` loaded already, as generation 1: for outlets that are to be opened only when
+    /// the models are known to be good.
+    ///
+    /// # Errors
+    /// [`ServeError`] when there is no thread for a part.
+    pub fn start_loaded(config: ServiceConfig, deployment: Deployment) -> Result<Self, ServeError> {
+        let deployment = Arc::new(deployment);
         deployment.log();
         let workers = config.deployment.workers;
         let monitor = Arc::new(Monitor::new(workers));

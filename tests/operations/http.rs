@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use trigsieve::serve::{HttpLimits, State};
 
+use crate::common::{constant, sum_of_squares, write_bundle};
 use crate::running::{Answer, FAILING_RUN, Running, TOKEN};
 
 const MENU: &str = "
@@ -151,6 +152,11 @@ fn a_reload_needs_the_token_and_a_menu_that_works() {
     std::fs::write(running.fixture.path("menu.toml"), "path = 3").unwrap();
     let answer = running.ask("POST", "/reload", &right);
     assert!(answer.status == 422 && answer.body.contains("menu.toml"), "{answer:?}");
+    std::fs::write(running.fixture.path("menu.toml"), MENU).unwrap();
+    write_bundle(&running.fixture.model, "squares", &constant());
+    let answer = running.ask("POST", "/reload", &right);
+    assert!(answer.status == 422 && answer.body.contains("the model squares is degenerate"), "{answer:?}");
+    write_bundle(&running.fixture.model, "squares", &sum_of_squares());
     std::fs::write(running.fixture.path("menu.toml"), MENU.replace("tight", "tighter")).unwrap();
     let answer = running.ask("POST", "/reload", &right);
     assert!(answer.status == 200 && answer.body.contains("\"generation\":2"), "{answer:?}");
@@ -158,6 +164,7 @@ fn a_reload_needs_the_token_and_a_menu_that_works() {
     running.wait_until(|running| settled(running, 2));
     let metrics = running.metrics();
     assert_eq!(metrics["trigsieve_deployment_generation"], 2.0);
+    assert_eq!(metrics["trigsieve_reloads_refused_total"], 2.0);
     assert_eq!(metrics["trigsieve_path_passed_total{path=\"tighter\",model=\"squares\"}"], 1.0);
 }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use trigsieve::model::Precision;
 use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve::serve::{
-    Decided, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet, ReceiveLimits,
-    ServeError, Service, ServiceConfig, SocketText, StreamListener, StreamReceiver, Token, Window,
+    Admission, Decided, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet,
+    ReceiveLimits, ServeError, Service, ServiceConfig, SocketText, StreamListener, StreamReceiver, Token,
+    Window,
 };
 use trigsieve_frame::{Batch, Ids, Rows, encode};
 
@@ -181,7 +182,14 @@ fn spec(model: PathBuf, menu: PathBuf) -> DeploymentSpec {
         onnxruntime: None,
         simd: None,
     };
-    DeploymentSpec { models: vec![model], menu: MenuSource::File(menu), scorer, workers: 2, layout: None }
+    DeploymentSpec {
+        models: vec![model],
+        menu: MenuSource::File(menu),
+        scorer,
+        workers: 2,
+        layout: None,
+        admission: Admission::default(),
+    }
 }
 
 /// An HTTP answer.

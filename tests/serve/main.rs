@@ -1,5 +1,6 @@
 //! `trigsieve serve` and `trigsieve send`, as two processes.
 
+mod admission;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;

@@ -177,6 +177,8 @@ impl Metrics {
             "1 at the start, one more with every reload.",
             counts.generation,
         )?;
+        let refused = "Reloads that changed nothing: models or menu could not be used.";
+        out.counter("trigsieve_reloads_refused", refused, counts.reloads_refused)?;
         let info = |model: &crate::serve::ModelId| {
             let labels = [
                 ("model", model.name.clone()),
