@@ -10,6 +10,9 @@ const TARGETS: &str = "fuzz/fuzz_targets";
 /// The release that the targets were last run with.
 const CARGO_FUZZ: &str = "0.13.2";
 
+/// Targets of what training reads: they alone need burn, which takes minutes to compile with a sanitizer.
+const OF_TRAINING: [&str; 2] = ["recipe", "training_checkpoint"];
+
 /// Bytes of an input at most: the readers' limits are far beyond, but a longer input only takes longer.
 const MAX_LENGTH: &str = "-max_len=65536";
 
@@ -42,7 +45,9 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
     let (seeds, time) = (format!("fuzz/seeds/{target}"), format!("-max_total_time={seconds}"));
     let dictionary = format!("fuzz/{target}.dict");
     let step = Step::new("rustup")
-        .args(&["run", "nightly", "cargo", "fuzz", "run", target, &corpus, &seeds, "--"])
+        .args(&["run", "nightly", "cargo", "fuzz", "run"])
+        .args(if OF_TRAINING.contains(&target) { &["--features", "training"] } else { &[] })
+        .args(&[target, &corpus, &seeds, "--"])
         .args(&[&time, MAX_LENGTH, "-print_final_stats=1"]);
     if !std::path::Path::new(&dictionary).exists() {
         return step.run();

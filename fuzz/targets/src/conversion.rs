@@ -6,7 +6,7 @@ use trigsieve::event::EventTable;
 use crate::{Scratch, is_told};
 
 /// Converts `bytes`. Either a table appears that has the events that were counted, or there is nothing and the error
-/// names the input.
+/// names the input. Whether it was a table.
 ///
 /// # Panics
 /// When that does not hold.
@@ -16,7 +16,7 @@ pub fn convert(
     layout: SourceLayout,
     encoding: EncodingChoice,
     (lines, units): (LineOptions, UnitsChoice),
-) {
+) -> bool {
     let input = scratch.put("input", bytes);
     let output = scratch.path("output.arrow");
     let conversion = Conversion {
@@ -30,7 +30,7 @@ pub fn convert(
         process: None,
         force: false,
     };
-    match conversion.plan().and_then(|plan| plan.run(|_| {})) {
+    let taken = match conversion.plan().and_then(|plan| plan.run(|_| {})) {
         Ok(converted) => {
             let [file] = &converted.inputs[..] else { panic!("one input gives one count") };
             if let Some(counts) = &file.lines {
@@ -41,8 +41,10 @@ pub fn convert(
             assert!(table.is_zero_copy());
             drop(table);
             std::fs::remove_file(&output).expect("the output is there");
+            true
         }
         Err(error) => is_told(&error, &input),
-    }
+    };
     assert_eq!(scratch.names(), ["input"], "nothing else is left");
+    taken
 }
