@@ -1,9 +1,10 @@
-//! The project's tasks: `cargo xtask demo|test|check|bench|models|firmware|fpga|soak-nats|sanitize|fuzz|soak|miri|deny|setup`. Each sets up what it needs.
+//! The project's tasks: `cargo xtask help` lists them. Each sets up what it needs.
 
 mod demo;
 mod fpga;
 mod fuzz;
 mod models;
+mod release;
 mod shell;
 mod tools;
 mod trust;
@@ -30,7 +31,7 @@ usage: cargo xtask TASK
   soak-nats [KILLS [SECONDS [NODES]]]
           kill workers of a farm on NATS at random, 100 times; then 100 kHz for ten minutes; then lose a node of three, 24 times
   sanitize
-          the fixed-point kernels' tests under AddressSanitizer; needs rustup's nightly toolchain
+          tests of fixed-point kernels, rings, frames and the engine under AddressSanitizer; needs rustup's nightly toolchain
   fuzz SECONDS [TARGET...]
           every reader of what comes from outside, or those named, on damaged bytes; needs the nightly toolchain, too
   soak [KILLS [RUNS [SEED]]]
@@ -38,6 +39,7 @@ usage: cargo xtask TASK
   miri    the rings under Miri; needs the nightly toolchain's component
   deny [--offline]
           licences, bans, sources and known vulnerabilities of all dependencies
+  release the program of the last commit, built twice and compared, with a bill of materials, in target/dist
   setup   the virtual environment with the pinned ONNX Runtime only";
 
 fn main() -> Result<()> {
@@ -52,11 +54,12 @@ fn main() -> Result<()> {
         Some("fpga") => fpga::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("fpga-tools") => fpga::tools(),
         Some("soak-nats") => soak_nats(&std::env::args().skip(2).collect::<Vec<_>>()),
-        Some("sanitize") => sanitize(),
+        Some("sanitize") => trust::sanitize(),
         Some("fuzz") => fuzz::run(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("soak") => trust::soak(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("miri") => trust::miri(),
         Some("deny") => trust::deny(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("release") => release::run(),
         Some("setup") => venv::runtime(),
         Some("help" | "--help" | "-h") => {
             println!("{HELP}");
@@ -136,14 +139,4 @@ fn soak_nats(arguments: &[String]) -> Result<()> {
         .env("TRIGSIEVE_NATS_SECONDS", argument(1, "600"))
         .env("TRIGSIEVE_NATS_NODES", argument(2, "24"))
         .run()
-}
-
-/// The kernels read and write past bounds checks that were made once for a whole tile: random batches and alignments
-/// under AddressSanitizer say whether those were enough.
-fn sanitize() -> Result<()> {
-    let cargo = ["run", "nightly", "cargo", "test", "--release", "--package", "trigsieve-fixed"];
-    // The target is named so that build scripts and macros are left out of it.
-    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let target = ["--target", &host, "--target-dir", "target/sanitize"];
-    Step::new("rustup").args(&cargo).args(&target).env("RUSTFLAGS", "-Zsanitizer=address").run()
 }

@@ -18,19 +18,49 @@ pub fn soak(arguments: &[String]) -> Result<()> {
     for number in [&kills, &runs, &seed] {
         number.parse::<u64>().with_context(|| format!("`{number}` is no number"))?;
     }
-    let test =
-        |arguments: &[&str]| cargo(&["test", "--release"]).args(arguments).env("TRIGSIEVE_SEED", &seed);
+    // Of the workspace, as the tests are built: nothing is compiled anew.
+    let test = |arguments: &[&str]| {
+        cargo(&["test", "--release", "--workspace"]).args(arguments).env("TRIGSIEVE_SEED", &seed)
+    };
     test(&["--test", "crash", "--", "--nocapture", "killed_at_any_instant"])
         .env("TRIGSIEVE_KILLS", &kills)
         .run()?;
     test(&["--lib", "--", "--nocapture", "pipeline::stress"]).env("TRIGSIEVE_STRESS", &runs).run()
 }
 
-/// The rings under Miri, which needs rustup's nightly toolchain with the component of that name.
+/// Every test runs once for each of these seeds, which choose how its threads take turns.
+const MIRI_SCHEDULES: &str = "-Zmiri-many-seeds=0..32";
+
+/// Crates whose own code is unsafe, or lies on such code, with what of each is run under AddressSanitizer: tests that run
+/// the program would run one that is not instrumented.
+const SANITIZED: [&[&str]; 4] = [
+    &["--package", "trigsieve-fixed"],
+    &["--package", "trigsieve-ring"],
+    &["--package", "trigsieve-frame"],
+    &["--package", "trigsieve", "--lib"],
+];
+
+/// The kernels read and write past bounds checks that were made once for a whole tile, the rings hand over memory, event
+/// tables are views of mapped files: random batches, sizes and alignments under AddressSanitizer say whether the
+/// arguments for that hold.
+pub fn sanitize() -> Result<()> {
+    // The target is named so that build scripts and macros are left out of it.
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    SANITIZED.iter().try_for_each(|tests| {
+        let step = Step::new("rustup").args(&["run", "nightly", "cargo", "test", "--release"]).args(tests);
+        step.args(&["--target", &host, "--target-dir", "target/sanitize"])
+            .env("RUSTFLAGS", "-Zsanitizer=address")
+            .run()
+    })
+}
+
+/// The rings under Miri, which needs rustup's nightly toolchain with the component of that name, and builds a standard
+/// library of its own.
 pub fn miri() -> Result<()> {
-    Step::new("rustup").args(&["component", "add", "--toolchain", "nightly", "miri"]).run()?;
+    Step::new("rustup").args(&["component", "add", "--toolchain", "nightly", "miri", "rust-src"]).run()?;
     let arguments = ["miri", "test", "--package", "trigsieve-ring", "--target-dir", "target/miri"];
-    Step::new("rustup").args(&["run", "nightly", "cargo"]).args(&arguments).run()
+    let step = Step::new("rustup").args(&["run", "nightly", "cargo"]).args(&arguments);
+    step.env("MIRIFLAGS", MIRI_SCHEDULES).run()
 }
 
 /// Licences, banned crates, sources and known vulnerabilities of every dependency, as `deny.toml` says. The last of them
