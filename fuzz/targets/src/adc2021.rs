@@ -15,6 +15,6 @@ static SCRATCH: LazyLock<Scratch> = LazyLock::new(Scratch::new);
 /// When something does not hold that must.
 pub fn run(bytes: &[u8]) -> bool {
     let encoding = EncodingChoice::Exact(Encoding::L1x57);
-    let units = if bytes.len() % 2 == 0 { UnitsChoice::Physical } else { UnitsChoice::Cms };
+    let units = if bytes.len().is_multiple_of(2) { UnitsChoice::Physical } else { UnitsChoice::Cms };
     convert(&SCRATCH, bytes, SourceLayout::Adc2021, encoding, (LineOptions::default(), units))
 }

@@ -19,7 +19,8 @@ pub fn run(bytes: &[u8]) -> bool {
     let options = GoldenOptions { column, raw: choice & 0x80 != 0 };
     match Golden::read(&path, &options) {
         Ok(golden) => {
-            assert_eq!(golden.is_empty(), golden.len() == 0);
+            let events = golden.len();
+            assert_eq!(golden.is_empty(), events == 0);
             true
         }
         Err(error) => is_told(&error, &path),
