@@ -6,6 +6,9 @@ use crate::common::{
     Fixture, K, Signer, constant, failure, graph, names_in, success, sum_of_squares, trigsieve, write_bundle,
 };
 use crate::service::{Serve, count, replayed, send, served};
+use trigsieve::model::{ModelBundle, Precision};
+use trigsieve::score::{Engine, ScorerSpec};
+use trigsieve::serve::{Admission, Deployment, DeploymentSpec, MenuSource};
 use trigsieve_onnx::{Attribute, TensorData};
 
 /// Events of a run that a test sends.
@@ -126,4 +129,36 @@ fn a_reload_of_a_refused_model_is_counted_and_the_old_one_goes_on() {
     four.sort();
     assert_eq!(served(&folder), four, "each run was decided by a sum of squares");
     assert!(names_in(&folder).iter().all(|name| !name.starts_with('.')));
+}
+
+/// Generated events are no physics: none of the models that are delivered may be refused for them.
+#[test]
+fn bundled_models_are_taken_without_events_of_their_own() {
+    let mut taken = 0;
+    for entry in std::fs::read_dir("models").unwrap() {
+        let folder = entry.unwrap().path();
+        let Ok(bundle) = ModelBundle::open(&folder) else { continue };
+        for (engine, precision) in [
+            (Engine::Rten, Precision::Float),
+            (Engine::Rten, Precision::Int8),
+            (Engine::Fixed, Precision::Fixed),
+        ] {
+            if !bundle.card().files.contains_key(precision.file()) {
+                continue;
+            }
+            let spec = DeploymentSpec {
+                models: vec![folder.clone()],
+                menu: MenuSource::Threshold(1.0),
+                scorer: ScorerSpec { engine, precision, ..ScorerSpec::default() },
+                workers: 1,
+                layout: None,
+                admission: Admission::default(),
+            };
+            if let Err(error) = Deployment::load(&spec, 1) {
+                panic!("{} {}: {error}", folder.display(), precision.name());
+            }
+            taken += 1;
+        }
+    }
+    assert!(taken >= 10, "{taken}");
 }
