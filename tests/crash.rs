@@ -20,7 +20,8 @@ use trigsieve::event::{ElementType, EventSchema, EventTable, EventWriter, STREAM
 use trigsieve::sink::Checkpoint;
 
 const EVENTS: u64 = 40_000;
-const PASSES: &str = "30";
+/// So many that a run takes longer than its start, and that most of the kills come after a checkpoint.
+const PASSES: &str = "48";
 const BATCH: &str = "512";
 
 fn number_from(name: &str, default: u64) -> u64 {
