@@ -5,7 +5,8 @@ use crate::{Format, Overflow};
 
 /// All multiples of 2^`zeros` from `least` to `most`.
 ///
-/// The arithmetic saturates at the ends of i128, which lie far outside of every format.
+/// The arithmetic saturates at the ends of i128, which lie far outside of every format: a `least` of `i128::MIN` and a `most`
+/// of `i128::MAX` stand for no bound, and stay what they are in whatever follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// Least value.
@@ -78,8 +79,14 @@ impl Interval {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
-            least: self.least.saturating_add(other.least),
-            most: self.most.saturating_add(other.most),
+            least: match (self.least, other.least) {
+                (i128::MIN, _) | (_, i128::MIN) => i128::MIN,
+                (one, other) => one.saturating_add(other),
+            },
+            most: match (self.most, other.most) {
+                (i128::MAX, _) | (_, i128::MAX) => i128::MAX,
+                (one, other) => one.saturating_add(other),
+            },
             zeros: self.zeros.min(other.zeros),
         }
     }
@@ -93,20 +100,21 @@ impl Interval {
     /// The numbers with the other sign.
     #[must_use]
     pub const fn negated(self) -> Self {
-        let (least, most) = (self.most.saturating_neg(), self.least.saturating_neg());
-        Self { least, most, zeros: self.zeros }
+        let least = if self.most == i128::MAX { i128::MIN } else { self.most.saturating_neg() };
+        // The negative of `i128::MIN` saturates to no bound.
+        Self { least, most: self.least.saturating_neg(), zeros: self.zeros }
     }
 
     /// Products of independent values.
     #[must_use]
     pub fn times(self, other: Self) -> Self {
         let corners = [
-            self.least.saturating_mul(other.least),
-            self.least.saturating_mul(other.most),
-            self.most.saturating_mul(other.least),
-            self.most.saturating_mul(other.most),
+            multiplied(self.least, other.least),
+            multiplied(self.least, other.most),
+            multiplied(self.most, other.least),
+            multiplied(self.most, other.most),
         ];
-        let start = (i128::MAX, i128::MIN);
+        let start = (i128::MAX, i128::MIN + 1);
         let (least, most) = corners.iter().fold(start, |(least, most), v| (least.min(*v), most.max(*v)));
         Self { least, most, zeros: self.zeros.saturating_add(other.zeros).min(127) }
     }
@@ -162,7 +170,14 @@ impl Interval {
     #[must_use]
     pub fn shifted_right(self, places: u32) -> Self {
         let shift = |value: i128| value >> places.min(127);
-        Self { least: shift(self.least), most: shift(self.most), zeros: self.zeros.saturating_sub(places) }
+        self.ends_by(shift, self.zeros.saturating_sub(places))
+    }
+
+    /// What a function that does not fall makes of the ends; no bound stays none.
+    fn ends_by(self, function: impl Fn(i128) -> i128, zeros: u32) -> Self {
+        let least = if self.least == i128::MIN { i128::MIN } else { function(self.least) };
+        let most = if self.most == i128::MAX { i128::MAX } else { function(self.most) };
+        Self { least, most, zeros }
     }
 
     /// The part of it within a format's reach, if any.
@@ -210,7 +225,7 @@ impl Interval {
             (self.shifted_right(places), true)
         } else {
             let end = |value| round(value, places, format.rounding);
-            (Self { least: end(self.least), most: end(self.most), zeros: 0 }, self == Self::ZERO)
+            (self.ends_by(end, 0), self == Self::ZERO)
         };
         let in_range = rounded.inside(format) == Some(rounded);
         let raw = if saturated(rounded) && format.overflow == Overflow::Wrap {
@@ -222,7 +237,38 @@ impl Interval {
     }
 }
 
+/// The product of two ends; an end that is no bound is none times anything but zero.
+fn multiplied(one: i128, other: i128) -> i128 {
+    let is_no_bound = |end: i128| end == i128::MIN || end == i128::MAX;
+    if one == 0 || other == 0 || !(is_no_bound(one) || is_no_bound(other)) {
+        return one.saturating_mul(other);
+    }
+    if (one < 0) == (other < 0) { i128::MAX } else { i128::MIN }
+}
+
 /// Whether an end was cut off, so that its value modulo 2^W is not known.
 const fn saturated(interval: Interval) -> bool {
     interval.least == i128::MIN || interval.most == i128::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bound_stays_none() {
+        let open = Interval::between(0, 1 << 44).shifted_left(93);
+        assert_eq!((open.least, open.most), (0, i128::MAX));
+        assert_eq!(open.shifted_right(120).most, i128::MAX);
+        assert_eq!((open.negated().least, open.negated().most), (i128::MIN, 0));
+        assert_eq!(open.plus(Interval::point(-5)).most, i128::MAX);
+        assert_eq!(open.minus(Interval::point(5)).most, i128::MAX);
+        assert_eq!(open.times(Interval::point(-1)).least, i128::MIN);
+        assert_eq!(open.times(Interval::ZERO), Interval { zeros: 127, ..Interval::ZERO });
+        assert_eq!(open.at_most(7).most, 7);
+        // A leaky ReLU whose slope has 93 bits after the point: 2^137 / 2^128 are 512.
+        let format: Format = "ap_fixed<10,5,AP_TRN_ZERO,AP_SAT>".parse().unwrap();
+        let assigned = open.assigned(133, &format);
+        assert_eq!((assigned.raw.least, assigned.raw.most, assigned.in_range), (0, 511, false));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use trigsieve_fuzz_targets::{TARGETS, Target};
 
@@ -27,9 +28,16 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
+/// The targets have a folder each in a process: the tests take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A seed that is refused for something else than it was made for finds little.
 #[test]
 fn every_seed_is_taken_for_what_it_is() {
+    let _alone = alone();
     let mut wrong = Vec::new();
     for (name, target) in TARGETS {
         for (seed, bytes) in seeds(name) {
@@ -43,6 +51,7 @@ fn every_seed_is_taken_for_what_it_is() {
 
 #[test]
 fn damaged_seeds_are_no_trouble() {
+    let _alone = alone();
     for (_, target) in TARGETS {
         target(&[]);
     }
