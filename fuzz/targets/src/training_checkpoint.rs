@@ -15,7 +15,7 @@ const MAGIC: &[u8] = b"trigsieve-train checkpoint 1\n";
 /// Recipe of the seed.
 const RECIPE: &str = "recipe";
 
-/// Runs the target on `bytes`; whether they were a checkpoint of a training of the recipe [`RECIPE`] on no events.
+/// Runs the target on `bytes`; whether they were a checkpoint of a training of the recipe `RECIPE` on no events.
 ///
 /// # Panics
 /// When an error names no file.

@@ -56,7 +56,7 @@ impl NatsPublisher {
     /// Publishes a frame; waits while as many as may are on their way.
     ///
     /// # Errors
-    /// When the server will never take one of the frames, or `is_stopped` and the server takes nothing for [`PATIENCE`].
+    /// When the server will never take one of the frames, or `is_stopped` and the server takes nothing for five seconds more.
     pub fn send(&mut self, frame: &[u8], is_stopped: &dyn Fn() -> bool) -> Result<(), ServeError> {
         let publication = self.publication(frame);
         let Some(jobs) = self.jobs.clone() else { return Err(self.failure(is_stopped)) };
@@ -106,7 +106,7 @@ impl NatsPublisher {
         ended.map_err(|reason| self.link.error(reason))
     }
 
-    /// Waits as long as it takes, or [`PATIENCE`] from when it is stopped.
+    /// Waits as long as it takes, or five seconds from when it is stopped.
     fn patiently<T>(
         &self,
         work: impl Future<Output = T>,
