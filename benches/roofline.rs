@@ -18,7 +18,6 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use memmap2::MmapMut;
 use trigsieve::event::{Rows, Values};
 use trigsieve::model::{ModelBundle, Precision, sha256_hex};
 use trigsieve::score::{Engine as Kind, ScorerFactory, ScorerSpec};
@@ -50,9 +49,8 @@ fn main() -> Result<()> {
     ensure!(rounds > 0 && most > 0, "no rounds, or no threads");
     let threads: Vec<usize> = (1..=most).collect();
     let simd = Simd::available().last().context("no instruction set")?;
-    let memory = memory()?;
-    // SAFETY: every pattern of bits is a number.
-    let (_, rows, _) = unsafe { memory.align_to::<i16>() };
+    let memory = memory();
+    let rows = &memory[..];
     let folder = tempfile::tempdir()?;
     let mut subjects = vec![
         Subject::new("read", "memory", Work::Read { bytes: MEMORY }),
@@ -214,12 +212,10 @@ fn together<W: FnMut() -> f64 + Send>(threads: usize, mut work: impl FnMut(usize
 }
 
 /// Hardware integers, every page of them present.
-fn memory() -> Result<MmapMut> {
-    let mut map = MmapMut::map_anon(MEMORY)?;
+fn memory() -> Vec<i16> {
     let mut rng = fastrand::Rng::with_seed(2);
-    let some: Vec<u8> = (0..1 << 19).flat_map(|_| rng.i16(-600..600).to_ne_bytes()).collect();
-    map.chunks_exact_mut(some.len()).for_each(|part| part.copy_from_slice(&some));
-    Ok(map)
+    let some: Vec<i16> = (0..1 << 19).map(|_| rng.i16(-600..600)).collect();
+    some.repeat(MEMORY / (2 * some.len()))
 }
 
 fn shapes() -> Vec<[usize; 4]> {

@@ -72,7 +72,7 @@ pub struct BenchArgs {
     /// Clock that events come on, with --workers 1: 100kHz, 1MHz; max for none.
     #[arg(long, default_value = "max", value_parser = parse_rate, value_name = "RATE")]
     rate: ClockRate,
-    /// How the stages of a replay wait; several are compared.
+    /// How the workers of a replay wait; several are compared.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "auto")]
     wait: Vec<WaitArg>,
     /// Bind threads to cores: a replay's sink to the first, its workers and a loop of bare calls on a clock from the second on.

@@ -23,9 +23,10 @@ pub const BUFFERED_EVENTS: u64 = 65_536;
 /// Decided events of a worker that wait for the sink: some 5 ms at 100 MHz, several times the sink's pauses. Blocks cost
 /// memory only for the events that they accept.
 const UNDELIVERED_EVENTS: usize = 524_288;
-/// Pause of a worker without a clock, whose blocks are all with the sink, and of the sink when there is nothing to write: far
-/// below what the blocks hold, and rare enough to cost a worker on the same core nothing.
+/// Pause of a worker without a clock, whose blocks are all with the sink.
 const WORKER_PAUSE: Duration = Duration::from_micros(50);
+/// Pause of the sink without a clock, when there is nothing to write: far below what the blocks hold, and rare enough to cost a
+/// worker on the same core nothing.
 const PAUSE: Duration = Duration::from_micros(500);
 /// Shortest and longest pause of the sink on a clock; see [`sink_pause`].
 const PACED_SINK_PAUSE: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));

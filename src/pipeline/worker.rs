@@ -58,8 +58,6 @@ pub(super) struct Worker<'a> {
     ramps: Option<(u64, Ramps, Ramps)>,
     /// Where in the set it is.
     place: Place,
-    /// When it took events last, nanoseconds after the start.
-    last_taken_ns: u64,
     /// Events taken and not yet counted: what a failure loses.
     in_hand: u64,
     /// What the sink was not told of yet.
@@ -95,7 +93,6 @@ impl<'a> Worker<'a> {
             tally,
             ramps,
             place: Place::default(),
-            last_taken_ns: 0,
             in_hand: 0,
             quiet: None,
             spare: None,
@@ -136,7 +133,7 @@ impl<'a> Worker<'a> {
                     let held_up = now_ns.saturating_sub(accounted_ns) > HELD_UP_NS;
                     let cause = if held_up { DropCause::SourceLate } else { DropCause::QueueFull };
                     self.tally.counters.drop_events(cause, portion.dropped);
-                    self.last_taken_ns = now_ns;
+                    self.tally.last_taken_ns = now_ns;
                     match self.take(portion, now_ns, start, stop) {
                         Ok(done_ns) => accounted_ns = done_ns,
                         Err(error) => {
@@ -161,7 +158,6 @@ impl<'a> Worker<'a> {
 
     pub(super) fn finish(mut self, stop: &Stop) -> WorkerTally {
         self.tell_of_quiet(stop);
-        self.tally.last_taken_ns = self.last_taken_ns;
         if let Some((_, queue, decision)) = self.ramps {
             queue.finish(&mut self.tally.latencies.queue);
             decision.finish(&mut self.tally.latencies.decision);

@@ -88,7 +88,8 @@ pub struct StageReport {
     pub queue: Percentiles,
     /// Scoring and deciding of the batch.
     pub score: Percentiles,
-    /// From the decision to the sink.
+    /// From the decision to the sink: of each event, that of the oldest in its block, which is up to a millisecond of events
+    /// where none is accepted.
     pub handover: Percentiles,
 }
 
