@@ -84,10 +84,10 @@ pub struct ReplayArgs {
     /// Bunch slots (BCID 0-3563) that collide, one or a range a line; with --rate 40MHz.
     #[arg(long, value_name = "FILE")]
     filling_scheme: Option<PathBuf>,
-    /// What happens to events that find no room: `block` stalls the clock, `drop` counts dead time.
+    /// What happens to events that find every worker busy: `block` lets them wait, `drop` counts dead time.
     #[arg(long, value_enum, default_value_t = OverloadArg::Block)]
     overload: OverloadArg,
-    /// Size of the derandomising buffer of --overload drop: events that may wait when every queue is full. A longer stall of
+    /// Size of the derandomising buffer of --overload drop: events that may wait when every worker is busy. A longer stall of
     /// the machine is bridged, and under lasting overload decisions are that much later.
     #[arg(long, default_value_t = BUFFERED_EVENTS, value_name = "EVENTS")]
     buffer: u64,
