@@ -173,6 +173,9 @@ fn on_a_clock_the_latency_that_a_replay_adds_is_found() {
     assert_eq!(added, differences[1], "{differences:?}");
     let table = std::fs::read_to_string(fixture.path("out/bench.txt")).unwrap();
     assert!(table.contains("adds p99.9"), "{table}");
+    let plot = std::fs::read_to_string(fixture.path("out/bench.svg")).unwrap();
+    assert!(plot.contains("percentile of events") && plot.contains("Latency at 20 kHz"), "{plot}");
+    assert!(plot.contains("replay spin, at most 8"), "{plot}");
 }
 
 #[test]

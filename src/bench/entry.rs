@@ -1,3 +1,4 @@
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{MedianInterval, median_interval};
@@ -41,7 +42,7 @@ pub struct EntryReport {
     pub precision: &'static str,
     /// What was timed.
     pub way: Way,
-    /// How the stages of a replay waited, if that was chosen.
+    /// How the workers of a replay waited, if that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
     /// Events a call; on a clock, at most.
@@ -54,6 +55,9 @@ pub struct EntryReport {
     pub rounds_hz: Vec<f64>,
     /// Nanoseconds that an event's batch took, or on a clock from an event's arrival to its score, over all rounds.
     pub latency_ns: Percentiles,
+    /// The histogram that they are of, nanoseconds.
+    #[serde(skip)]
+    pub latencies: Histogram<u64>,
     /// On a clock, those of each round.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rounds_latency_ns: Vec<Percentiles>,

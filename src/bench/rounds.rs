@@ -225,6 +225,7 @@ impl<'a> Entry<'a> {
             throughput_hz: median_interval(&self.hz)?,
             rounds_hz: self.hz.clone(),
             latency_ns: (&self.latencies).into(),
+            latencies: self.latencies.clone(),
             rounds_latency_ns: if is_paced { self.percentiles.clone() } else { Vec::new() },
             ratios: if is_paced {
                 Vec::new()

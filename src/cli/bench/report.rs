@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use trigsieve::bench::{AddedLatency, EntryReport, MedianInterval, PythonVersions, Way};
 use trigsieve::durable::write_atomically;
-use trigsieve::plot::{ThroughputPoint, throughput};
+use trigsieve::plot::{PlotError, ThroughputPoint, latency, throughput};
 use trigsieve::sink::HostReport;
 
 use super::Resolved;
@@ -75,12 +75,25 @@ impl Report {
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let named = |name: &str| folder.join(name).display().to_string();
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        throughput(&self.curves(), &format!("Throughput, {}", self.host.cpu), &folder.join("bench.svg"))?;
+        self.plot(&folder.join("bench.svg"))?;
         let table = self.table() + "\n";
         write_atomically(&folder.join("bench.txt"), table.as_bytes()).with_context(|| named("bench.txt"))?;
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         write_atomically(&folder.join(JSON), &json).with_context(|| named(JSON))
+    }
+
+    /// What the rounds were about: latency percentiles of each entry on a clock, else throughput against the batch.
+    fn plot(&self, path: &Path) -> Result<(), PlotError> {
+        let cpu = &self.host.cpu;
+        let Some(rate_hz) = self.rate_hz else {
+            return throughput(&self.curves(), &format!("Throughput, {cpu}"), path);
+        };
+        let name = |entry: &EntryReport| format!("{}, at most {}", curve_name(entry), entry.batch);
+        let names: Vec<String> = self.entries.iter().map(name).collect();
+        let histograms = self.entries.iter().map(|entry| &entry.latencies);
+        let curves: Vec<_> = names.iter().map(String::as_str).zip(histograms).collect();
+        latency(&curves, &format!("Latency at {}, {cpu}", format_rate(rate_hz).replace(".000 ", " ")), path)
     }
 
     /// The table, and under it the machine.
