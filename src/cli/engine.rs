@@ -75,11 +75,6 @@ impl ModelArgs {
         })
     }
 
-    /// Whether bundles have to be signed.
-    pub fn asks_for_signatures(&self) -> bool {
-        self.verify_key.is_some()
-    }
-
     fn key(&self) -> anyhow::Result<Option<VerifyKey>> {
         Ok(self.verify_key.as_deref().map(VerifyKey::load).transpose()?)
     }

@@ -206,10 +206,6 @@ fn models(args: &ServeArgs) -> anyhow::Result<(Vec<PathBuf>, Vec<NatsModel>)> {
     let (mut folders, mut stored) = (Vec::new(), Vec::new());
     for model in whole_addresses(&args.model) {
         if model.contains("://") {
-            if args.admission.asks_for_signatures() {
-                let reason = "an object store keeps no signatures; download the bundle and name its folder";
-                return Err(usage(format!("--model {model} --verify-key: {reason}")));
-            }
             let model = NatsModel::open(&nats_address("--model", &model)?)?;
             folders.push(model.folder());
             stored.push(model);

@@ -15,5 +15,5 @@ pub use card::{
 pub use error::ModelError;
 pub use fixed::FixedProgram;
 pub use output::{BundleDraft, BundleOutput};
-pub use signature::VerifyKey;
+pub use signature::{SIGNATURE_FILE, VerifyKey};
 pub use trigsieve_files::checksum::{sha256_hex, sha256_of_file};

@@ -7,6 +7,9 @@ use minisign_verify::{PublicKey, Signature};
 use super::ModelError;
 use super::bundle::read_bounded;
 
+/// The signature of a bundle's card, beside it.
+pub const SIGNATURE_FILE: &str = "model.toml.minisig";
+
 /// What a signature's file name has after that of the signed file.
 const SUFFIX: &str = ".minisig";
 /// A signature or a public key has a few hundred bytes, most of them comments.

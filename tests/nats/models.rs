@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::common::{Fixture, success, sum_of_squares, trigsieve, write_bundle};
+use crate::common::{Fixture, Signer, success, sum_of_squares, sum_of_squares_and, trigsieve, write_bundle};
 use crate::server::NatsServer;
 use crate::worker::{Worker, results};
 use crate::{Places, Running};
@@ -23,7 +23,7 @@ fn a_model_that_changes_in_the_bucket_is_deployed_between_frames() {
     success(&mut publish(&fixture.model, &model));
     // The same name, another graph.
     let other = fixture.path("other");
-    write_bundle(&other, "squares", &crate::common::sum_of_squares_and(7.0));
+    write_bundle(&other, "squares", &sum_of_squares_and(7.0));
     let args = ["--model", &model, "--source", &places.source, "--sink", &places.sink, "--threshold", "100"];
     let mut worker = Worker::with_model(&args);
     worker.wait_for("receiving from");
@@ -77,4 +77,57 @@ fn a_bucket_without_the_model_or_with_half_of_it_is_an_error() {
     let output = publish(&broken, &format!("{}/MODELS/broken", server.url())).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && text.contains("not the file that its card names"), "{text}");
+}
+
+/// Whoever can write to the bucket cannot choose the model: not at the start, not in a run.
+#[test]
+fn a_bundle_of_the_bucket_has_to_be_signed_where_signatures_are_asked_for() {
+    let fixture = Fixture::new(2000);
+    let server = NatsServer::start();
+    let places = Places::of(&server.url());
+    let (key, others) = (fixture.path("key.pub"), fixture.path("others.pub"));
+    let (signer, stranger) = (Signer::new(&key), Signer::new(&others));
+    let model = format!("{}/MODELS/squares", server.url());
+    let args = ["--model", &model, "--source", &places.source, "--sink", &places.sink, "--threshold", "100"];
+    let args = [&args[..], &["--verify-key", key.to_str().unwrap()]].concat();
+    let refused = |part| {
+        let mut command = trigsieve(&["serve", "--create", "--engine", "rten"]);
+        let output = command.args(&args).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("model.toml.minisig") && last.contains(part), "{text}");
+    };
+    success(&mut publish(&fixture.model, &model));
+    refused("No such file");
+    let card = fixture.model.join("model.toml");
+    stranger.sign(&card);
+    success(&mut publish(&fixture.model, &model));
+    refused("not a signature of");
+    signer.sign(&card);
+    success(&mut publish(&fixture.model, &model));
+    let mut worker = Worker::with_model(&args);
+    worker.wait_for("receiving from");
+    // Another model: without a signature, with one of the wrong card, with its own.
+    let other = fixture.path("other");
+    write_bundle(&other, "squares", &sum_of_squares_and(7.0));
+    success(&mut publish(&other, &model));
+    worker.wait_for("model.toml.minisig: No such file");
+    std::fs::copy(card.with_extension("toml.minisig"), other.join("model.toml.minisig")).unwrap();
+    success(&mut publish(&other, &model));
+    worker.wait_for("not a signature of");
+    success(&mut places.send(&fixture, &["--run", "1", "--frame-events", "100"]));
+    server.wait_until_done("FRAMES", "trigger");
+    signer.sign(&other.join("model.toml"));
+    success(&mut publish(&other, &model));
+    worker.wait_for("deployment 2");
+    success(&mut places.send(&fixture, &["--run", "2", "--frame-events", "100"]));
+    server.wait_until_done("FRAMES", "trigger");
+    let (status, log) = worker.end();
+    assert!(status.success(), "{log}");
+    let found = results(&server.url(), "RESULTS");
+    assert_eq!(found.events(), 4000);
+    for record in found.decisions.values() {
+        assert_eq!(record.generation, u64::from(record.run), "what is not signed never decides");
+    }
 }

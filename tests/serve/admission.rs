@@ -63,13 +63,6 @@ fn a_start_without_a_usable_model_leaves_nothing() {
 }
 
 #[test]
-fn signatures_are_asked_of_folders_only() {
-    let mut command = trigsieve(&["serve", "--source", "tcp://:0", "--threshold", "1", "--sink", "file:out"]);
-    command.args(["--model", "nats://127.0.0.1:1/bucket/model", "--verify-key", "key.pub"]);
-    failure(&mut command).expect(2, &["--verify-key", "nats://127.0.0.1:1/bucket/model", "no signatures"]);
-}
-
-#[test]
 fn a_model_that_says_nothing_is_taken_when_the_operator_says_so() {
     let fixture = Fixture::new(EVENTS);
     write_bundle(&fixture.model, "odd", &constant());

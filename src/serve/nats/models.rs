@@ -1,33 +1,36 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::jetstream::object_store::{self, ObjectStore};
+use async_nats::jetstream::object_store::{self, GetErrorKind, ObjectStore};
 use crossbeam_channel as channel;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
 use super::NatsAddress;
 use super::link::{Link, chain};
-use crate::model::{CARD_FILE, Card, ModelBundle, sha256_hex};
+use crate::model::{CARD_FILE, Card, ModelBundle, SIGNATURE_FILE, sha256_hex};
 use crate::serve::ServeError;
 
 /// How often the bucket is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Most bytes of an object; graphs of trigger-size networks are well under this.
-const MAX_OBJECT_BYTES: usize = 1 << 30;
+/// Most bytes of a file, as in a folder.
+const MAX_FILE_BYTES: usize = trigsieve_onnx::MAX_MODEL_BYTES;
 /// Most bytes of a card.
 const MAX_CARD_BYTES: usize = 1 << 20;
+/// Most bytes of a signature.
+const MAX_SIGNATURE_BYTES: usize = 64 << 10;
 /// Most files of a bundle.
 const MAX_FILES: usize = 64;
 
-/// A model bundle of a JetStream object store, in a private folder. The bucket has the card as `NAME/model.toml`, and every other
-/// file by its content, `sha256-HEX`: the card is replaced last, and a bundle is old or new, never a mixture.
+/// A model bundle of a JetStream object store, in a private folder. The bucket has the card as `NAME/model.toml`, a signature by
+/// the card that it is of, `NAME/HEX.minisig`, and every other file by its content, `sha256-HEX`: the card is replaced last, and a
+/// bundle is old or new, never a mixture.
 pub struct NatsModel {
     store: ObjectStore,
     name: String,
     folder: TempDir,
-    /// SHA-256 of the card that is in place.
-    card: String,
+    /// What is in place: the card's SHA-256, and its signature.
+    version: (String, Option<Vec<u8>>),
     versions: u64,
     link: Link,
 }
@@ -48,7 +51,8 @@ impl NatsModel {
         // Only this user can look into it.
         let folder = tempfile::Builder::new().prefix("trigsieve-model-").tempdir();
         let folder = folder.map_err(|error| link.error(format!("no folder for a model: {error}")))?;
-        let mut model = Self { store, name: name.clone(), folder, card: String::new(), versions: 0, link };
+        let mut model =
+            Self { store, name: name.clone(), folder, version: Default::default(), versions: 0, link };
         model.renew()?;
         Ok(model)
     }
@@ -86,27 +90,36 @@ impl NatsModel {
 
     /// Puts another bundle in place, if the bucket has one.
     fn renew(&mut self) -> Result<bool, ServeError> {
-        let object = format!("{}/{CARD_FILE}", self.name);
-        let card = self.link.block_on(get(&self.store, &object, MAX_CARD_BYTES));
-        let card = card.map_err(|reason| self.link.error(reason))?;
-        let sha256 = sha256_hex(&card);
-        if sha256 == self.card {
+        let (card, signature) = self.link.block_on(self.look()).map_err(|reason| self.link.error(reason))?;
+        let found = (sha256_hex(&card), signature);
+        if found == self.version {
             return Ok(false);
         }
         self.versions += 1;
         let version = self.folder.path().join(format!("version-{}", self.versions));
-        self.download(&card, &version).map_err(|reason| self.link.error(reason))?;
+        self.download(&card, found.1.as_deref(), &version).map_err(|reason| self.link.error(reason))?;
         let old = std::fs::read_link(self.folder());
         self.point_to(&version).map_err(|error| self.link.error(error.to_string()))?;
         if let Ok(old) = old {
             // What reads the old one still finds that files are missing, and is told to read anew.
             let _ = std::fs::remove_dir_all(old);
         }
-        self.card = sha256;
+        self.version = found;
         Ok(true)
     }
 
-    fn download(&self, card: &[u8], version: &Path) -> Result<(), String> {
+    /// The card, and its signature if it has one.
+    async fn look(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
+        let object = format!("{}/{CARD_FILE}", self.name);
+        let card = get(&self.store, &object, MAX_CARD_BYTES).await?;
+        let card = card.ok_or_else(|| format!("object `{object}`: object not found"))?;
+        let signature = signature_of(&self.name, &sha256_hex(&card));
+        let signature = get(&self.store, &signature, MAX_SIGNATURE_BYTES).await?;
+        Ok((card, signature))
+    }
+
+    /// Whether the signature is the card's is found out by who loads the bundle, from wherever that comes.
+    fn download(&self, card: &[u8], signature: Option<&[u8]>, version: &Path) -> Result<(), String> {
         let text = std::str::from_utf8(card).map_err(|error| format!("the card: {error}"))?;
         let parsed: Card = toml::from_str(text).map_err(|error| format!("the card: {error}"))?;
         if parsed.files.len() > MAX_FILES {
@@ -119,13 +132,15 @@ impl NatsModel {
                 return Err(format!("the card names the file `{name}`, sha256 `{sha256}`"));
             }
             let object = format!("sha256-{sha256}");
-            let bytes = self.link.block_on(get(&self.store, &object, MAX_OBJECT_BYTES))?;
+            let bytes = self.link.block_on(get(&self.store, &object, MAX_FILE_BYTES))?;
+            let bytes = bytes.ok_or_else(|| format!("object `{object}`: object not found"))?;
             if sha256_hex(&bytes) != *sha256 {
                 return Err(format!("`{object}` is something else"));
             }
             std::fs::write(version.join(name), bytes).map_err(io)?;
         }
         std::fs::write(version.join(CARD_FILE), card).map_err(io)?;
+        signature.map_or(Ok(()), |bytes| std::fs::write(version.join(SIGNATURE_FILE), bytes)).map_err(io)?;
         ModelBundle::open(version).map(|_| ()).map_err(|error| error.to_string())
     }
 
@@ -137,7 +152,7 @@ impl NatsModel {
     }
 }
 
-/// Puts a bundle into the bucket of `nats://HOST:PORT/BUCKET/NAME`, the card last. The bucket is made if it is missing and
+/// Puts a bundle into the bucket of `nats://HOST:PORT/BUCKET/NAME`, its signature if it has one, and the card last. The bucket is made if it is missing and
 /// `create` says so. Gives the sha256 of the card.
 ///
 /// # Errors
@@ -177,8 +192,12 @@ pub fn publish_model(bundle: &Path, address: &NatsAddress, create: bool) -> Resu
         put(&link, &store, &format!("sha256-{sha256}"), &read(file)?)?;
     }
     let card = read(CARD_FILE)?;
+    let sha256 = sha256_hex(&card);
+    if bundle.join(SIGNATURE_FILE).exists() {
+        put(&link, &store, &signature_of(name, &sha256), &read(SIGNATURE_FILE)?)?;
+    }
     put(&link, &store, &format!("{name}/{CARD_FILE}"), &card)?;
-    Ok(sha256_hex(&card))
+    Ok(sha256)
 }
 
 fn put(link: &Link, store: &ObjectStore, object: &str, bytes: &[u8]) -> Result<(), ServeError> {
@@ -186,9 +205,19 @@ fn put(link: &Link, store: &ObjectStore, object: &str, bytes: &[u8]) -> Result<(
     stored.map(|_| ()).map_err(|error| link.error(format!("object `{object}`: {}", chain(&error))))
 }
 
-async fn get(store: &ObjectStore, name: &str, limit: usize) -> Result<Vec<u8>, String> {
+/// The object with the signature of the card of this hash.
+fn signature_of(name: &str, card: &str) -> String {
+    format!("{name}/{card}.minisig")
+}
+
+/// An object, if it is there.
+async fn get(store: &ObjectStore, name: &str, limit: usize) -> Result<Option<Vec<u8>>, String> {
     let failed = |error: &dyn std::error::Error| format!("object `{name}`: {}", chain(error));
-    let object = store.get(name).await.map_err(|error| failed(&error))?;
+    let object = match store.get(name).await {
+        Ok(object) => object,
+        Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    };
     let size = object.info().size;
     if size > limit {
         return Err(format!("object `{name}` has {size} bytes, {limit} are the limit"));
@@ -196,11 +225,11 @@ async fn get(store: &ObjectStore, name: &str, limit: usize) -> Result<Vec<u8>, S
     let mut bytes = Vec::with_capacity(size);
     // Not more than it said, whatever comes.
     object.take(limit as u64).read_to_end(&mut bytes).await.map_err(|error| failed(&error))?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// A file of the bundle's own folder.
 fn is_plain(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !name.starts_with('.') && name.chars().all(fits) && name != CARD_FILE
+    !name.starts_with('.') && name.chars().all(fits) && ![CARD_FILE, SIGNATURE_FILE].contains(&name)
 }
