@@ -3,6 +3,7 @@
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
+mod deploy;
 mod faults;
 mod models;
 mod proxy;

@@ -72,16 +72,25 @@ impl NatsServer {
         assert!(mount(&["-o", &format!("remount,size={mib}m")], &disk.0));
     }
 
+    /// With a configuration of its own, which has it listen at `127.0.0.1:PORT`; `FOLDER` in it stands for a folder of the server.
+    pub fn configured(port: u16, text: &str) -> Self {
+        let mut server = Self::written("127.0.0.1", port, None, text);
+        server.run();
+        server
+    }
+
     fn prepared(host: &str, port: u16, namespace: Option<String>, more: &str) -> Self {
+        let text = format!(
+            "listen: \"{host}:{port}\"\nmax_payload: 8MB\n\
+             jetstream {{ store_dir: \"FOLDER/store\", sync_interval: always, max_file_store: 20GB }}\n{more}"
+        );
+        Self::written(host, port, namespace, &text)
+    }
+
+    fn written(host: &str, port: u16, namespace: Option<String>, text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("nats-server.conf");
-        let store = folder.path().join("store");
-        let text = format!(
-            "listen: \"{host}:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file_store: 20GB }}\n{}",
-            store.display(),
-            more.replace("FOLDER", &folder.path().display().to_string())
-        );
-        fs::write(&config, text).unwrap();
+        fs::write(&config, text.replace("FOLDER", &folder.path().display().to_string())).unwrap();
         Self { port, host: host.to_owned(), namespace, disk: None, folder, config, child: None }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,8 +31,12 @@ impl Worker {
 
     /// The same with a model of choice.
     pub fn with_model(args: &[&str]) -> Self {
-        let mut command = trigsieve(&["-v", "serve", "--create", "--engine", "rten"]);
-        command.args(args).env_remove("RUST_LOG").env("NO_COLOR", "1");
+        Self::of(trigsieve(&["-v", "serve", "--create", "--engine", "rten"]).args(args))
+    }
+
+    /// With a command line of its own.
+    pub fn of(command: &mut Command) -> Self {
+        command.env_remove("RUST_LOG").env("NO_COLOR", "1");
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
