@@ -10,6 +10,7 @@ pub mod arrow_stream;
 pub mod checkpoint;
 pub mod conversion;
 pub mod darkmachines;
+pub mod decision_record;
 pub mod event_table;
 pub mod fixed_json;
 pub mod frame;
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("arrow_stream", arrow_stream::run),
     ("checkpoint", checkpoint::run),
     ("darkmachines", darkmachines::run),
+    ("decision_record", decision_record::run),
     ("event_table", event_table::run),
     ("fixed_json", fixed_json::run),
     ("frame", frame::run),

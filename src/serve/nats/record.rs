@@ -8,6 +8,8 @@ const VERSION: u16 = 1;
 /// The first bytes of the block behind the frame of accepted events.
 const BLOCK_MAGIC: [u8; 4] = *b"TSVD";
 const BLOCK_HEADER_BYTES: usize = 16;
+/// Most models of a record, whose number has 16 bits in the block.
+const MAX_MODELS: usize = u16::MAX as usize;
 
 /// The decision on a frame, as it is published: JSON. The first record of a frame that the stream takes is the decision; what is
 /// published of the frame's accepted events is made from it, also by a worker that comes later.
@@ -88,13 +90,22 @@ impl DecisionRecord {
     }
 
     /// A stored record, if it is one of `frame`'s.
-    pub(super) fn parse(bytes: &[u8], frame: &Frame) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// When it is none, is of another frame or version, or keeps events that the frame does not have, or keeps one twice.
+    pub fn parse(bytes: &[u8], frame: &Frame) -> Result<Self, String> {
         let record: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let (header, kept) = (frame.header(), &record.accepted);
         let found = (record.run, record.source, record.first_event_id, record.events);
         let expected = (header.run, header.source, frame.event_id(0), header.events);
         if found != expected {
             return Err(format!("it is of frame {found:?}, not {expected:?} (run, source, event, events)"));
+        }
+        if record.version != VERSION {
+            return Err(format!("it has version {}, not {VERSION}", record.version));
+        }
+        if record.models.len() > MAX_MODELS {
+            return Err(format!("it names {} models, {MAX_MODELS} are the limit", record.models.len()));
         }
         let n = kept.places.len();
         let sizes = [kept.event_ids.len(), kept.decisions.len(), kept.latency_ns.len()];
@@ -104,11 +115,20 @@ impl DecisionRecord {
         if let Some(place) = kept.places.iter().find(|place| **place >= header.events) {
             return Err(format!("it keeps event {place} of {}", header.events));
         }
+        if let Some(pair) = kept.places.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(format!("it keeps event {} after {}", pair[1], pair[0]));
+        }
+        let ids = kept.places.iter().map(|place| frame.event_id(*place as usize));
+        if let Some((found, expected)) = kept.event_ids.iter().zip(ids).find(|(id, expected)| *id != expected)
+        {
+            return Err(format!("it keeps an event {found}, which is {expected} in the frame"));
+        }
         Ok(record)
     }
 
-    /// The frame of the accepted events, followed by a block with their decisions, latencies and scores.
-    pub(super) fn accepted_message(&self, frame: &Frame) -> Vec<u8> {
+    /// The frame of the accepted events, followed by a block with their decisions, latencies and scores (docs/nats.md).
+    #[must_use]
+    pub fn accepted_message(&self, frame: &Frame) -> Vec<u8> {
         let header = frame.header();
         let places = self.accepted.places.iter().map(|place| *place as usize);
         let ids: Vec<u64> = places.clone().map(|place| frame.event_id(place)).collect();
