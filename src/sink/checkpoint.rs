@@ -162,10 +162,11 @@ impl Checkpoint {
         let failed = |reason: String| {
             PipelineError::Output(format!("{}: cannot be continued: {reason}", file.display()))
         };
-        if self.handed.rows == 0 {
-            return Ok(Census::default());
-        }
-        let copied = contain(|| copy(file, self.bytes, to)).map_err(failed)?;
+        // There may be no file yet where nothing was accepted.
+        let copied = match self.handed.rows {
+            0 => Ok(Census::default()),
+            _ => contain(|| copy(file, self.bytes, to)).map_err(failed)?,
+        };
         match copied.map_err(|error| failed(error.to_string()))? {
             census if census == self.handed => Ok(census),
             census => Err(failed(format!(
