@@ -11,7 +11,7 @@ use async_nats::ConnectOptions;
 use crate::common::{Fixture, success, trigsieve};
 use crate::replayed;
 use crate::security::{authority, issue, user};
-use crate::server::{NatsServer, free_port};
+use crate::server::{NatsServer, free_port, wait_until_done_with};
 use crate::service::{PATIENCE, send};
 use crate::worker::{Worker, results_with};
 
@@ -153,22 +153,17 @@ fn the_deployed_farm_decides_and_each_of_its_users_can_do_its_part_only() {
     worker.wait_for("receiving from");
     let frames = farm.address("FRAMES", "", "detector");
     success(&mut send(&fixture, &frames, &["--frame-events", "100", "--rate", "20kHz"]));
-    let start = Instant::now();
-    let found = loop {
-        let found = results_with(&farm.servers(), farm.options("operator"), "RESULTS");
-        if found.events() == EVENTS as u64 {
-            break found;
-        }
-        assert!(start.elapsed() < PATIENCE, "{} events are decided\n{}", found.events(), worker.log());
-    };
+    wait_until_done_with(&farm.servers(), farm.options("operator"), "FRAMES", "trigger");
+    let results = || results_with(&farm.servers(), farm.options("operator"), "RESULTS");
+    let found = results();
+    assert_eq!(found.events(), EVENTS as u64);
     assert!(found.accepted == replayed(&fixture, "100"));
     let (status, log) = worker.end();
     assert!(status.success(), "{log}");
     assert!(!log.to_lowercase().contains("permissions violation"), "{log}");
 
     // A detector decides nothing, a worker takes no data and chooses no model, and neither makes streams.
-    let results = farm.address("RESULTS", "", "detector");
-    denied(&mut send(&fixture, &results, &[]));
+    denied(&mut send(&fixture, &farm.address("RESULTS", "", "detector"), &[]));
     let setup = |who: &str| {
         let mut command = trigsieve(&["nats-setup", "--source", &farm.address("MORE/trigger", "", who)]);
         command.args(["--sink", &farm.address("MORE_RESULTS", "", who)]);
@@ -178,6 +173,5 @@ fn the_deployed_farm_decides_and_each_of_its_users_can_do_its_part_only() {
     denied(&mut setup("worker"));
     let model = farm.address("MODELS/l1_vae", "", "worker");
     denied(trigsieve(&["publish-model", "--to", &model]).arg(&fixture.model));
-    let found = results_with(&farm.servers(), farm.options("operator"), "RESULTS");
-    assert_eq!(found.events(), EVENTS as u64, "nothing has come in since");
+    assert_eq!(results().events(), EVENTS as u64, "nothing has come in since");
 }

@@ -217,8 +217,13 @@ pub fn ask<T, F: Future<Output = T>>(
 /// As [`NatsServer::wait_until_done`]; any of several servers may answer. The stream's leader and the consumer's are asked: the latter
 /// may not know yet of a message that the former has stored.
 pub fn wait_until_done(url: &str, stream: &str, consumer: &str) {
+    wait_until_done_with(url, ConnectOptions::new(), stream, consumer);
+}
+
+/// The same with other options.
+pub fn wait_until_done_with(url: &str, options: ConnectOptions, stream: &str, consumer: &str) {
     let start = Instant::now();
-    ask(url, ConnectOptions::new(), |client| async move {
+    ask(url, options, |client| async move {
         let context = jetstream::new(client);
         loop {
             let left = left(&context, stream, consumer).await;

@@ -152,8 +152,8 @@ impl NatsModel {
     }
 }
 
-/// Puts a bundle into the bucket of `nats://HOST:PORT/BUCKET/NAME`, its signature if it has one, and the card last. The bucket is made if it is missing and
-/// `create` says so. Gives the sha256 of the card.
+/// Puts a bundle into the bucket of `nats://HOST:PORT/BUCKET/NAME`, its signature if it has one, and the card last. The bucket is
+/// made if it is missing and `create` says so. Gives the sha256 of the card.
 ///
 /// # Errors
 /// When a file is not what the card says, or the server does not take one.
