@@ -153,13 +153,14 @@ impl StreamTarget {
     /// What the service says when it has read to the end: whether it took everything, and how many events.
     fn receipt(&mut self) -> io::Result<[u8; RECEIPT_BYTES]> {
         let mut receipt = [0; RECEIPT_BYTES];
+        // A service that has closed the connection already cannot be told; what it said before is still there to be read.
         match &mut self.stream {
             Stream::Tcp(stream) => {
-                stream.shutdown(Shutdown::Write)?;
+                let _ = stream.shutdown(Shutdown::Write);
                 stream.read_exact(&mut receipt)?;
             }
             Stream::Unix(stream) => {
-                stream.shutdown(Shutdown::Write)?;
+                let _ = stream.shutdown(Shutdown::Write);
                 stream.read_exact(&mut receipt)?;
             }
         }

@@ -112,6 +112,16 @@ enum Connection {
     Unix(UnixStream),
 }
 
+impl Connection {
+    /// Reads what has come and is not wanted any more, until there is nothing: a connection that is closed with bytes unread is
+    /// reset, and the receipt may be lost with it.
+    fn drain(&mut self) {
+        let (start, mut bytes) = (Instant::now(), [0; 16 << 10]);
+        // Nothing for `LOOK_EVERY` is an error, too.
+        while matches!(self.read(&mut bytes), Ok(read) if read > 0) && start.elapsed() < RECEIPT_TIME {}
+    }
+}
+
 impl Read for Connection {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -237,6 +247,7 @@ fn serve_connection(
     if let Err(error) = reader.connection.write_all(&receipt) {
         tracing::debug!("{peer}: no receipt: {error}");
     }
+    reader.connection.drain();
 }
 
 /// Takes frames until the end; how many events, and why not more.
