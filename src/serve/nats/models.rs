@@ -52,7 +52,7 @@ impl NatsModel {
         let folder = tempfile::Builder::new().prefix("trigsieve-model-").tempdir();
         let folder = folder.map_err(|error| link.error(format!("no folder for a model: {error}")))?;
         let mut model =
-            Self { store, name: name.clone(), folder, version: Default::default(), versions: 0, link };
+            Self { store, name: name.clone(), folder, version: (String::new(), None), versions: 0, link };
         model.renew()?;
         Ok(model)
     }
