@@ -183,6 +183,10 @@ pub fn run(args: &ReplayArgs, context: Context) -> anyhow::Result<()> {
     if outcome.error.is_none() && (outcome.interrupted || from.is_some()) {
         outcome.error = sink.pause().err();
     }
+    if outcome.error.is_some() {
+        // One that is being written decides which files are needed; what stops it comes after what failed the run.
+        let _ = sink.end_checkpoint();
+    }
     if let Some(error) = &outcome.error
         && from.as_ref().is_some_and(|from| !resume::is_superseded(&folder, from))
     {
@@ -232,7 +236,7 @@ fn sink<'a>(
     (identity, from): (Option<&Identity>, Option<&Checkpoint>),
 ) -> anyhow::Result<TaggedEvents<'a>> {
     let names = model_names(&resolved.bundles);
-    let schema = tagged_schema(resolved.set.tables()[0].arrow_schema(), &names);
+    let schema = tagged_schema(&resolved.set.arrow_schema(), &names);
     let writer = TaggedWriter::create(args.format, &folder.file(args.format.file()), schema.clone())?;
     let prescaler = Prescaler::new(&resolved.paths);
     let mut sink = TaggedEvents::new(&resolved.set, prescaler, writer, schema, names.len())?;
@@ -313,6 +317,9 @@ fn check_usage(args: &ReplayArgs, clock: &Clock) -> anyhow::Result<()> {
     }
     if args.resume || args.checkpoint_every.is_some_and(|every| !every.is_zero()) {
         resume::check_usage(args)?;
+    }
+    if args.overload == OverloadArg::Drop && args.buffer == 0 {
+        return Err(usage("--buffer 0 holds no event: all would be dropped"));
     }
     if args.duration.is_some_and(|time| time.is_zero()) {
         return Err(usage("--duration 0 asks for nothing"));

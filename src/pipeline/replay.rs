@@ -123,7 +123,12 @@ pub fn replay(
             .collect();
         let run_sink = move || {
             pin(shared.pin, 0, "sink", stop);
-            Ordered::new(sink_rings, shared.gate.pass(), sink_pause).run(sink, stop, progress)
+            let start = shared.gate.pass();
+            // A panic stops the run at once: what is decided from now on would be kept by nobody.
+            let run = || Ordered::new(sink_rings, start, sink_pause).run(sink, stop, progress);
+            catch_unwind(AssertUnwindSafe(run))
+                .map_err(|panic| stop.fail(panicked("the sink", panic.as_ref())))
+                .ok()
         };
         let sink =
             started(Builder::new().name("sink".to_owned()).spawn_scoped(scope, run_sink), "the sink", stop);
@@ -143,12 +148,12 @@ pub fn replay(
         }
         outcome.counters.events_in = source.offered();
         match sink.map(ScopedJoinHandle::join) {
-            Some(Ok(tally)) => {
+            Some(Ok(Some(tally))) => {
                 outcome.counters.events_delivered = tally.delivered;
                 outcome.handover = tally.handover;
             }
             Some(Err(panic)) => stop.fail(panicked("the sink", panic.as_ref())),
-            None => {}
+            Some(Ok(None)) | None => {}
         }
         outcome.wall = start.elapsed();
         outcome.interrupted = stop.was_interrupted();
@@ -277,8 +282,11 @@ fn spawn_worker<'scope, 'env>(
     let work = move || {
         pin(shared.pin, index + 1, "worker", shared.stop);
         // Once more, on the thread and the core where the calls will be made: allocators and caches are theirs.
-        if let Err(error) = worker.warm_up() {
-            shared.stop.fail(error);
+        // Others wait for this one at the gate, whatever happens before.
+        match catch_unwind(AssertUnwindSafe(|| worker.warm_up())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => shared.stop.fail(error),
+            Err(panic) => shared.stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
         }
         let start = shared.gate.pass();
         // A panic must not lose the counts: it fails the run.

@@ -112,7 +112,9 @@ impl<'a> Source<'a> {
         (overload, buffer): (Overload, u64),
     ) -> Self {
         let (batch, events) = (batch as u64, span.events(set, clock));
-        let grain = grain(clock, batch);
+        // Events that wait for others are no load: the buffer must hold them.
+        let most = if overload == Overload::Drop { buffer.max(1) } else { u64::MAX };
+        let grain = grain(clock, batch).min(most);
         Self { set, clock, overload, buffer, batch, grain, span, events, next: CachePadded::default() }
     }
 
@@ -234,6 +236,17 @@ mod tests {
         let last = taken(source.take(200, &mut place));
         assert_eq!((last.dropped, last.run.len, last.places()), (7, 0, (93, 7)));
         assert_eq!((source.take(200, &mut place), source.offered()), (Next::End, 100));
+    }
+
+    #[test]
+    fn a_small_buffer_holds_the_events_that_wait_for_others() {
+        let (_folder, set) = set(1000, 1000, &[]);
+        let clock = Clock::fixed(40e6);
+        let source = Source::new(&set, &clock, Span::Passes(1), 1024, (Overload::Drop, 64));
+        let mut place = Place::default();
+        let Next::NotBefore(when) = source.take(0, &mut place) else { panic!("one event is not worth it") };
+        let portion = taken(source.take(when, &mut place));
+        assert_eq!((portion.dropped, portion.run.len), (0, 64));
     }
 
     #[test]

@@ -176,7 +176,11 @@ impl<'a> TaggedEvents<'a> {
         }
     }
 
-    fn end_checkpoint(&mut self) -> Result<(), PipelineError> {
+    /// Waits for a checkpoint that is being written; from the first that counts on, the unfinished file stays where it is.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn end_checkpoint(&mut self) -> Result<(), PipelineError> {
         match (&mut self.checkpoints, &mut self.writer) {
             (Some(checkpoints), TaggedWriter::Arrow(writer)) => checkpoints.end(writer),
             _ => Ok(()),

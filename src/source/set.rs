@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use arrow_schema::Schema;
+
 use crate::event::{EventError, EventTable, HardwareUnit, Rows, TableBatch};
 
 /// The event files of a replay, in order, as one list of record batches.
@@ -32,6 +34,23 @@ pub struct Cursor {
 }
 
 impl EventSet {
+    /// The columns of all files: those of the first, where a column may have nulls in any file it may in this.
+    #[must_use]
+    pub fn arrow_schema(&self) -> Schema {
+        let Some(first) = self.tables.first().map(EventTable::arrow_schema) else { return Schema::empty() };
+        let is_nullable = |name: &str| {
+            let fields =
+                self.tables.iter().filter_map(|table| table.arrow_schema().field_with_name(name).ok());
+            fields.into_iter().any(|field| field.is_nullable())
+        };
+        let fields: Vec<_> = first
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(is_nullable(field.name())))
+            .collect();
+        Schema::new_with_metadata(fields, first.metadata().clone())
+    }
+
     /// Maps `paths`.
     ///
     /// # Errors

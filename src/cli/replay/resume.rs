@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use trigsieve::model::sha256_hex;
 use trigsieve::pipeline::{Overload, Span};
-use trigsieve::score::ScorerFactory;
+use trigsieve::score::{Device, ScorerFactory};
 use trigsieve::sink::{CHECKPOINT, Checkpoint, Identity, OutputFormat, RunFolder, RunStatus};
 use trigsieve::trigger::ResolvedPath;
 
@@ -158,7 +158,11 @@ fn identity(resolved: &Resolved, span: u64) -> anyhow::Result<Identity> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         events,
         models: models.map(model).collect(),
-        engine: format!("{} {}", resolved.spec.engine.name(), resolved.spec.precision.name()),
+        engine: match resolved.spec.device {
+            Device::Cpu => format!("{} {}", resolved.spec.engine.name(), resolved.spec.precision.name()),
+            // Other sums, other last bits.
+            device => format!("{} {} {device}", resolved.spec.engine.name(), resolved.spec.precision.name()),
+        },
         paths: resolved.paths.iter().map(path).collect(),
         batch: resolved.plan.batch,
         span,
