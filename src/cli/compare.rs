@@ -58,7 +58,7 @@ pub struct CompareArgs {
     tolerance: Option<f64>,
     /// Count the events that the two decide differently at this threshold [default: those of the cards].
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f64>,
+    threshold: Option<f32>,
     /// cpu, cuda or cuda:N for the onnx engine.
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -169,6 +169,9 @@ struct EventTrace {
 /// Runs the command.
 pub fn run(args: &CompareArgs, context: Context) -> anyhow::Result<()> {
     let (second, events) = positions(args)?;
+    if let Some(threshold) = args.threshold.filter(|threshold| !threshold.is_finite()) {
+        return Err(usage(format!("--threshold {threshold} is not a finite score")));
+    }
     let party = |text: &str| text.parse::<PartyName>().map_err(usage);
     let (a_name, b_name) = (party(&args.a)?, second.map(party).transpose()?);
     let table = EventTable::open(&events)?;
@@ -182,7 +185,8 @@ pub fn run(args: &CompareArgs, context: Context) -> anyhow::Result<()> {
             Second::Party(Box::new(party))
         }
         (None, Some(path)) => {
-            let options = GoldenOptions { column: args.column.clone(), raw: args.raw };
+            let options =
+                GoldenOptions { column: args.column.clone(), raw: args.raw, events: Some(table.len()) };
             let golden = Golden::read(path, &options)?;
             golden.check_count(&table)?;
             Second::Golden(golden)
@@ -247,7 +251,7 @@ fn compare(
     bar.finish_and_clear();
     report.difference = Some(Difference::of(&a_scores, &b_scores, args.tolerance));
     report.decisions = match (args.threshold, b) {
-        (Some(threshold), _) => vec![Decisions::at(threshold, &a_scores, &b_scores)],
+        (Some(threshold), _) => vec![Decisions::at(threshold.into(), &a_scores, &b_scores)],
         (None, Second::Party(b)) => {
             Decisions::of_cards((a.thresholds(), b.thresholds()), &a_scores, &b_scores)
         }

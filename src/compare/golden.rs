@@ -12,6 +12,9 @@ use super::{CompareError, Number};
 use crate::contain::contain;
 use crate::event::{EventTable, read_batches};
 
+/// Most scores of a Parquet file, whose few bytes can stand for many, unless there are more events.
+const MAX_UNKNOWN: u64 = 1 << 24;
+
 /// How golden scores are to be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoldenOptions {
@@ -19,6 +22,8 @@ pub struct GoldenOptions {
     pub column: Option<String>,
     /// The numbers are raw integers of the score's format, not its values.
     pub raw: bool,
+    /// How many scores there should be, if that is known: of a file that declares many more they are not read.
+    pub events: Option<u64>,
 }
 
 /// Scores that somebody else computed, one an event in the order of the event table.
@@ -62,10 +67,7 @@ impl Golden {
     /// Number of scores.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.scores {
-            GoldenScores::Raw(raw) => raw.len(),
-            GoldenScores::Values(values) => values.len(),
-        }
+        self.scores.len()
     }
 
     /// Whether there is no score.
@@ -130,6 +132,10 @@ impl GoldenScores {
 
     fn extend_by(&mut self, batch: &RecordBatch, column: usize) -> Result<(), String> {
         let array = batch.column(column);
+        if matches!(array.data_type(), DataType::RunEndEncoded(..)) {
+            // A few bytes of it are as many scores as they like to say.
+            return Err(format!("scores of type {} are not read", array.data_type()));
+        }
         let data_type = if matches!(self, Self::Raw(_)) { DataType::Int64 } else { DataType::Float64 };
         if self.is_raw() && !array.data_type().is_integer() {
             return Err(format!("raw scores are integers, the column is {}", array.data_type()));
@@ -155,6 +161,13 @@ impl GoldenScores {
         Ok(())
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Raw(raw) => raw.len(),
+            Self::Values(values) => values.len(),
+        }
+    }
+
     fn is_raw(&self) -> bool {
         matches!(self, Self::Raw(_))
     }
@@ -178,10 +191,18 @@ fn read_arrow(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, Stri
 fn read_parquet(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    let declared = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(u64::MAX);
+    let most = options.events.unwrap_or(MAX_UNKNOWN).max(MAX_UNKNOWN);
+    if declared > most {
+        return Err(format!("{declared} rows are declared, {most} are the most that is read"));
+    }
     let column = column_of(builder.schema(), options)?;
     let mut scores = GoldenScores::new(options);
     for batch in builder.build().map_err(|error| error.to_string())? {
         scores.extend_by(&batch.map_err(|error| error.to_string())?, column)?;
+        if scores.len() as u64 > declared {
+            return Err(format!("there are more scores than the {declared} rows that are declared"));
+        }
     }
     Ok(scores)
 }

@@ -107,7 +107,8 @@ impl Decisions {
     ) -> Self {
         let (mut both, mut a_only, mut b_only) = (0, 0, 0);
         for (a, b) in a.iter().zip(b) {
-            match (*a >= a_threshold, *b >= b_threshold) {
+            // As the trigger has it: a score that is not finite is invalid, and fires no path.
+            match (a.is_finite() && *a >= a_threshold, b.is_finite() && *b >= b_threshold) {
                 (true, true) => both += 1,
                 (true, false) => a_only += 1,
                 (false, true) => b_only += 1,

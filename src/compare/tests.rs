@@ -64,7 +64,7 @@ fn golden_scores_are_read_from_text() {
     let path = folder.path().join("golden.csv");
     let read = |text: &str, column: Option<&str>, raw: bool| {
         std::fs::write(&path, text).unwrap();
-        let options = GoldenOptions { column: column.map(str::to_owned), raw };
+        let options = GoldenOptions { column: column.map(str::to_owned), raw, events: None };
         Golden::read(&path, &options).map(|golden| golden.values(None)).map_err(|error| error.to_string())
     };
     assert_eq!(read("1.5\n-2\n 3e2 \n", None, false).unwrap(), [1.5, -2.0, 300.0]);

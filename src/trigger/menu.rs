@@ -307,7 +307,11 @@ impl MenuPath {
         else {
             return Ok(self.threshold.unwrap_or(f32::MAX));
         };
-        threshold_at(target / input, thresholds).map_err(|reason| self.error(reason))
+        let threshold = threshold_at(target / input, thresholds).and_then(|threshold| match threshold {
+            threshold if threshold.is_finite() => Ok(threshold),
+            other => Err(format!("the thresholds of the card give {other}, which no score passes")),
+        });
+        threshold.map_err(|reason| self.error(reason))
     }
 }
 

@@ -16,7 +16,7 @@ pub fn run(bytes: &[u8]) -> bool {
     let path =
         SCRATCH.put(["golden.csv", "golden.arrow", "golden.parquet"][usize::from(choice % 3)], content);
     let column = (choice & 0x40 != 0).then(|| "score".to_owned());
-    let options = GoldenOptions { column, raw: choice & 0x80 != 0 };
+    let options = GoldenOptions { column, raw: choice & 0x80 != 0, events: None };
     match Golden::read(&path, &options) {
         Ok(golden) => {
             let events = golden.len();
