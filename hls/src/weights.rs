@@ -127,6 +127,9 @@ pub(crate) fn literal(token: &Token<'_>) -> Result<f64> {
 
 /// The raw value of a number in a format. Formats of 64 unsigned bits do not fit where programs keep raw values.
 pub(crate) fn raw_of(number: f64, format: Format, at: At) -> Result<i64> {
+    if !number.is_finite() {
+        return Err(Trouble::at(at, format!("`{number}` is no finite number")));
+    }
     let raw = format.assign_f64(number);
     i64::try_from(raw)
         .map_err(|_| Trouble::at(at, format!("{number} in {format} is a number of over 63 bits")))

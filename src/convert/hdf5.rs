@@ -79,8 +79,21 @@ impl Hdf5File {
         if bytes > MAX_STRINGS_BYTES {
             return Err(self.layout(name, "a few short strings", format!("{bytes} bytes, shape {shape:?}")));
         }
-        self.stored_chunks(name, &dataset)?;
-        let strings = checked(&self.path, name, || dataset.read_string())?;
+        let chunk = checked(&self.path, name, || dataset.chunk_shape())?.unwrap_or_default();
+        let decoded = chunk.iter().fold(element, |product, extent| product.saturating_mul(*extent));
+        let stored = self.stored_chunks(name, &dataset)?;
+        if stored.saturating_mul(decoded) > MAX_STRINGS_BYTES {
+            let found = format!("{stored} chunks of {decoded} bytes");
+            return Err(self.layout(name, "a few short strings", found));
+        }
+        let strings = checked(&self.path, name, || match dataset.vlen_string_payload_size() {
+            // Many strings may be one and the same in the file.
+            Ok(bytes) if bytes > MAX_STRINGS_BYTES => Ok(Err(bytes)),
+            // Of a fixed length: the library says that they are not of a variable one.
+            _ => dataset.read_string().map(Ok),
+        })?;
+        let strings = strings
+            .map_err(|bytes| self.layout(name, "a few short strings", format!("{bytes} bytes of text")))?;
         Ok(Some(strings.into_iter().map(|text| text.trim_end_matches(['\0', ' ']).to_owned()).collect()))
     }
 

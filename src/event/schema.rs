@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ElementType, Encoding, EventError, HardwareUnit, HardwareUnits, ObjectSymbol};
 
+/// Most inputs of an event. Trigger networks have tens to hundreds; a number far beyond is no event table, and what is kept of each
+/// input would take the memory of the machine.
+pub const MAX_INPUTS: usize = 1 << 16;
+
 /// Version of the event table's contract that this build writes and reads.
 pub const SCHEMA_VERSION: &str = "1";
 /// Metadata key of the contract's version.
@@ -296,7 +300,7 @@ fn column_error(path: &Path, column: &'static str, expected: String, found: Opti
 fn inputs_type(schema: &Schema, path: &Path) -> Result<(usize, ElementType), EventError> {
     let found = schema.field_with_name(INPUTS).map(Field::data_type);
     if let Ok(DataType::FixedSizeList(item, k)) = found
-        && let Some(k) = usize::try_from(*k).ok().filter(|k| *k > 0)
+        && let Some(k) = usize::try_from(*k).ok().filter(|k| (1..=MAX_INPUTS).contains(k))
     {
         match item.data_type() {
             DataType::Float32 => return Ok((k, ElementType::F32)),
@@ -304,7 +308,7 @@ fn inputs_type(schema: &Schema, path: &Path) -> Result<(usize, ElementType), Eve
             _ => {}
         }
     }
-    let expected = "FixedSizeList of K Float32 or Int16, K > 0".to_owned();
+    let expected = format!("FixedSizeList of K Float32 or Int16, K from 1 to {MAX_INPUTS}");
     Err(column_error(path, INPUTS, expected, found.ok()))
 }
 

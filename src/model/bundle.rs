@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use trigsieve_files::checksum::{sha256_hex, sha256_of_file};
 use trigsieve_onnx::{MAX_MODEL_BYTES, ModelSummary};
 
+use crate::event::schema::MAX_INPUTS;
+
 use super::{Card, FixedProgram, ModelError, Precision, VerifyKey};
 
 /// File name of the card.
@@ -151,6 +153,9 @@ fn check_card(card: &Card, path: &Path) -> Result<(), ModelError> {
     }
     if card.inputs == 0 {
         return bad("inputs is 0: a model needs at least one input".to_owned());
+    }
+    if card.inputs > MAX_INPUTS {
+        return bad(format!("inputs is {}, {MAX_INPUTS} are the most of an event", card.inputs));
     }
     if card.training.is_none() && card.import.is_none() {
         return bad("neither [training] nor [import] says where the model comes from".to_owned());

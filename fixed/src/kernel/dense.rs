@@ -226,7 +226,7 @@ impl<I: Isa> Finisher<I> {
             isa,
             finish,
             excess: both(window.excess),
-            bit: both(1 << window.dropped),
+            bit: both(1_u16.checked_shl(window.dropped).unwrap_or(0)),
             least: both(window.least),
             places: isa.places16(window.dropped),
             unused: isa.places32(unused),
