@@ -104,8 +104,21 @@ impl Delivery {
         }
     }
 
-    /// Delivers until the workers are gone, then makes everything durable.
+    /// Delivers until the workers are gone, then makes everything durable. Where an outlet fails the others complete what they have.
     pub(super) fn run(&mut self, decided: &Receiver<Decided>) -> Result<(), ServeError> {
+        let outcome = self.deliver_all(decided);
+        if outcome.is_err() {
+            for outlet in &mut self.outlets {
+                if let Err(error) = outlet.finish() {
+                    tracing::debug!("after a failure: {error}");
+                }
+            }
+            self.settle();
+        }
+        outcome
+    }
+
+    fn deliver_all(&mut self, decided: &Receiver<Decided>) -> Result<(), ServeError> {
         loop {
             match decided.recv_timeout(TEND_EVERY) {
                 Ok(block) => {

@@ -58,6 +58,18 @@ pub enum NotTaken {
     Refused(String),
 }
 
+/// Why a frame has no place in the queue.
+// What comes back is the frame itself.
+#[allow(clippy::large_enum_variant)]
+enum NotQueued {
+    /// There is none, now.
+    Full(Arrived),
+    /// There never will be.
+    Closed,
+    /// The models in force do not take it; in words.
+    Refused(Arrived, String),
+}
+
 /// The one door: numbers frames, stamps them with the deployment in force, and queues them for the workers.
 pub struct Intake {
     /// Under a lock with the number, so that the queue is in the order of the numbers. None: closed.
@@ -147,7 +159,11 @@ impl Intake {
     pub fn take_in_order(&self, frame: Frame, received: Instant) -> Result<(), NotTaken> {
         let verdict = self.tracker().see(frame.header(), &self.monitor);
         match verdict {
-            Verdict::New => self.take(frame, received, None),
+            Verdict::New => {
+                let header = *frame.header();
+                // It may be sent again, to a service that takes it.
+                self.take(frame, received, None).inspect_err(|_| self.tracker().not_taken(&header))
+            }
             Verdict::Duplicate => {
                 self.drop_frame(frame, DropCause::Duplicate);
                 Ok(())
@@ -174,6 +190,15 @@ impl Intake {
         self.offer_all(ready)
     }
 
+    /// Lets go of all frames that wait for others: none will come.
+    ///
+    /// # Errors
+    /// As [`Intake::take_datagram`].
+    pub fn release_all(&self) -> Result<(), NotTaken> {
+        let ready = self.tracker().release_all(&self.monitor);
+        self.offer_all(ready)
+    }
+
     /// Takes a frame; waits when the queue is full.
     ///
     /// # Errors
@@ -190,11 +215,12 @@ impl Intake {
         loop {
             match self.try_enqueue(arrived) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Full(back)) => arrived = back,
-                Err(TrySendError::Disconnected(_)) => {
+                Err(NotQueued::Full(back)) => arrived = back,
+                Err(NotQueued::Closed) => {
                     self.monitor.drop_events(DropCause::Failed, events);
                     return Err(NotTaken::Closed);
                 }
+                Err(NotQueued::Refused(back, reason)) => return Err(self.refuse(back, reason)),
             }
             std::thread::sleep(FULL_QUEUE_WAIT);
         }
@@ -210,36 +236,55 @@ impl Intake {
         self.monitor.arrived(events);
         match self.try_enqueue(arrived) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(arrived)) => {
+            Err(NotQueued::Full(arrived)) => {
                 self.monitor.drop_events(DropCause::QueueFull, events);
                 self.recycle(arrived.frame.into_buffer());
                 Ok(())
             }
-            Err(TrySendError::Disconnected(_)) => {
+            Err(NotQueued::Closed) => {
                 self.monitor.drop_events(DropCause::Failed, events);
                 Err(NotTaken::Closed)
             }
+            Err(NotQueued::Refused(back, reason)) => Err(self.refuse(back, reason)),
         }
     }
 
-    /// Numbers and queues under one lock, so that the queue is in the order of the numbers; never waits in it.
+    /// A frame that was counted in, and that the models deployed meanwhile do not take.
+    fn refuse(&self, arrived: Arrived, reason: String) -> NotTaken {
+        self.monitor.drop_events(DropCause::Refused, arrived.frame.header().events.into());
+        self.recycle(arrived.frame.into_buffer());
+        NotTaken::Refused(reason)
+    }
+
+    /// Numbers, stamps with the deployment and queues under one lock, so that the queue is in the order of the numbers and of
+    /// the deployments, however long a frame has waited for its place; never waits in it.
     // What comes back is the frame itself, not a report of it.
     #[allow(clippy::result_large_err)]
-    fn try_enqueue(&self, arrived: Arrived) -> Result<(), TrySendError<Arrived>> {
+    fn try_enqueue(&self, mut arrived: Arrived) -> Result<(), NotQueued> {
         let mut queue = self.lock();
         let sequence = queue.next;
-        let Some(sender) = &queue.sender else { return Err(TrySendError::Disconnected(arrived)) };
+        let Some(sender) = &queue.sender else { return Err(NotQueued::Closed) };
+        let in_force = self.deployment();
+        if !Arc::ptr_eq(&in_force, &arrived.deployment) {
+            if let Err(reason) = in_force.check(arrived.frame.header()) {
+                return Err(NotQueued::Refused(arrived, reason));
+            }
+            arrived.deployment = in_force;
+        }
         let bytes = arrived.frame.memory_bytes() as u64;
         let before = self.on_their_way.load(Ordering::SeqCst);
         // A frame alone always fits.
         if before > 0 && before + bytes > self.most_bytes {
-            return Err(TrySendError::Full(arrived));
+            return Err(NotQueued::Full(arrived));
         }
         // Before it can be delivered.
         self.on_their_way.fetch_add(bytes, Ordering::SeqCst);
         if let Err(error) = sender.try_send(Arrived { sequence, ..arrived }) {
             self.on_their_way.fetch_sub(bytes, Ordering::SeqCst);
-            return Err(error);
+            return Err(match error {
+                TrySendError::Full(back) => NotQueued::Full(back),
+                TrySendError::Disconnected(_) => NotQueued::Closed,
+            });
         }
         queue.next += 1;
         Ok(())

@@ -1,11 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Monitor;
 use trigsieve_frame::{Frame, Header};
 
-/// Missing frames of a sender that are remembered one by one, so that a late one is told from a duplicate.
-const REMEMBERED: usize = 65_536;
+/// Gaps of a sender that are remembered, so that a late frame is told from a duplicate; of more, the first is forgotten.
+const GAPS: usize = 1024;
+/// Frames of a sender that were not taken and may come again; of more, the first is forgotten.
+const NOT_TAKEN: usize = 1024;
+/// What a gap counts as at most: a number far ahead does not make the count of lost frames wrap.
+const LOST_AT_ONCE: u64 = 1 << 40;
 /// Datagrams of all senders that may wait for those that they overtook.
 const HELD: usize = 1024;
 /// Senders that are remembered; of more, the one that was silent longest is forgotten.
@@ -51,7 +56,9 @@ struct Sender {
     /// The lowest number that has neither come nor been given up.
     next: u64,
     /// Given up below `next`: counted as lost until they come after all.
-    missing: BTreeSet<u64>,
+    missing: Gaps,
+    /// Came, and was not taken: may come again.
+    not_taken: BTreeSet<u64>,
     held: BTreeMap<u64, (Frame, Instant)>,
     last_tick: u64,
     has_ended: bool,
@@ -76,14 +83,27 @@ impl Tracker {
             // The end of a sender is not a frame in its numbering, and is said more than once.
             sender.next = number + u64::from(!header.end);
             Verdict::New
-        } else if sender.missing.remove(&number) {
+        } else if sender.missing.take(number) {
             monitor.frame_found();
+            Verdict::New
+        } else if sender.not_taken.remove(&number) {
             Verdict::New
         } else {
             Verdict::Duplicate
         };
         self.note_end(header);
         verdict
+    }
+
+    /// A frame that was new has not been taken after all.
+    pub(super) fn not_taken(&mut self, header: &Header) {
+        let sender = self.senders.get_mut(&(header.run, header.source));
+        if let Some(sender) = sender.filter(|_| header.events > 0) {
+            sender.not_taken.insert(header.sequence);
+            if sender.not_taken.len() > NOT_TAKEN {
+                sender.not_taken.pop_first();
+            }
+        }
     }
 
     /// Takes a datagram's frame; gives those whose turn it is, in order.
@@ -103,7 +123,7 @@ impl Tracker {
             ready.extend(sender.give_up_to(number, monitor));
         } else if number < sender.next || sender.held.contains_key(&number) {
             // Late or seen before: no use to wait with it.
-            if sender.missing.remove(&number) {
+            if sender.missing.take(number) {
                 monitor.frame_found();
                 ready.push((frame, received));
             } else {
@@ -140,6 +160,19 @@ impl Tracker {
             }
         }
         self.held = self.senders.values().map(|sender| sender.held.len()).sum();
+        ready
+    }
+
+    /// Gives all frames that wait, in the order of each sender.
+    pub(super) fn release_all(&mut self, monitor: &Monitor) -> Vec<(Frame, Instant)> {
+        let mut ready = Vec::new();
+        for sender in self.senders.values_mut() {
+            if let Some(last) = sender.held.keys().next_back().copied() {
+                ready.extend(sender.give_up_to(last, monitor));
+                ready.extend(sender.in_turn());
+            }
+        }
+        self.held = 0;
         ready
     }
 
@@ -188,9 +221,8 @@ impl Sender {
         while self.next < number {
             let gap_end = self.held.keys().next().copied().map_or(number, |first| first.min(number));
             let lost = gap_end - self.next;
-            monitor.frames_lost(lost);
-            let room = REMEMBERED.saturating_sub(self.missing.len()) as u64;
-            self.missing.extend(gap_end - lost.min(room)..gap_end);
+            monitor.frames_lost(lost.min(LOST_AT_ONCE));
+            self.missing.add(self.next..gap_end);
             self.next = gap_end;
             ready.extend(self.in_turn());
         }
@@ -207,11 +239,36 @@ impl Sender {
     }
 }
 
+/// Numbers that have not come, by ranges: a gap takes the same memory and time however long it is.
+#[derive(Debug, Default)]
+struct Gaps(BTreeMap<u64, u64>);
+
+impl Gaps {
+    fn add(&mut self, gap: Range<u64>) {
+        if !gap.is_empty() {
+            self.0.insert(gap.start, gap.end);
+        }
+        if self.0.len() > GAPS {
+            self.0.pop_first();
+        }
+    }
+
+    /// Takes a number out; whether it was there.
+    fn take(&mut self, number: u64) -> bool {
+        let gap = self.0.range(..=number).next_back().map(|(start, end)| *start..*end);
+        let Some(gap) = gap.filter(|gap| gap.contains(&number)) else { return false };
+        self.0.remove(&gap.start);
+        self.add(gap.start..number);
+        self.add(number + 1..gap.end);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Tracker, Window};
+    use super::{Tracker, Verdict, Window};
     use crate::serve::Monitor;
     use trigsieve_frame::{Batch, Frame, FrameBuffer, Ids, Limits, Rows, encode};
 
@@ -294,6 +351,44 @@ mod tests {
         }
         let held: usize = tracker.senders.values().map(|sender| sender.held.len()).sum();
         assert_eq!((held, tracker.held, out), (super::HELD, super::HELD, 6000 - super::HELD));
+    }
+
+    #[test]
+    fn long_gaps_cost_nothing_and_what_was_lost_in_them_is_found() {
+        let (mut tracker, monitor) = tracker();
+        let far = u64::MAX - 10;
+        for source in 0..5000 {
+            tracker.see(frame_of(source, 0, false).header(), &monitor);
+            assert_eq!(tracker.see(frame_of(source, far, false).header(), &monitor), Verdict::New);
+        }
+        let seen = monitor.snapshot().frames_lost;
+        assert_eq!(seen, 5000 * super::LOST_AT_ONCE);
+        for number in [1, far - 1, 70_000] {
+            assert_eq!(tracker.see(frame_of(4999, number, false).header(), &monitor), Verdict::New);
+            assert_eq!(tracker.see(frame_of(4999, number, false).header(), &monitor), Verdict::Duplicate);
+        }
+        assert_eq!(monitor.snapshot().frames_lost, seen - 3);
+        let gaps: usize = tracker.senders.values().map(|sender| sender.missing.0.len()).sum();
+        assert!(gaps < 4100, "{gaps}");
+    }
+
+    #[test]
+    fn what_was_not_taken_may_come_again_once() {
+        let (mut tracker, monitor) = tracker();
+        let frame = frame(0, false);
+        assert_eq!(tracker.see(frame.header(), &monitor), Verdict::New);
+        tracker.not_taken(frame.header());
+        assert_eq!(tracker.see(frame.header(), &monitor), Verdict::New);
+        assert_eq!(tracker.see(frame.header(), &monitor), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn all_that_waits_is_given_at_the_end() {
+        let (mut tracker, monitor) = tracker();
+        assert_eq!(through(&mut tracker, &monitor, &[0, 2, 4]), [0]);
+        let out = tracker.release_all(&monitor);
+        let out: Vec<_> = out.iter().map(|(frame, _)| frame.header().sequence).collect();
+        assert_eq!((out, tracker.held, monitor.snapshot().frames_lost), (vec![2, 4], 0, 2));
     }
 
     #[test]

@@ -97,7 +97,11 @@ impl NatsModel {
         }
         self.versions += 1;
         let version = self.folder.path().join(format!("version-{}", self.versions));
-        self.download(&card, found.1.as_deref(), &version).map_err(|reason| self.link.error(reason))?;
+        if let Err(reason) = self.download(&card, found.1.as_deref(), &version) {
+            // It is looked at again, and again downloaded.
+            let _ = std::fs::remove_dir_all(&version);
+            return Err(self.link.error(reason));
+        }
         let old = std::fs::read_link(self.folder());
         self.point_to(&version).map_err(|error| self.link.error(error.to_string()))?;
         if let Ok(old) = old {

@@ -1,4 +1,6 @@
+use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,8 +10,9 @@ use arrow_array::types::{Float32Type, Int16Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_schema::ArrowError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Receiver, StopReceiving};
+use super::{LOOK_EVERY, Receiver, StopReceiving};
 use crate::contain::contain;
 use crate::event::schema::{BUNCH_CROSSING, EVENT_ID, INPUTS};
 use crate::event::{CheckedStream, ElementType, EventSchema};
@@ -23,20 +26,54 @@ const FRAME_EVENTS: usize = 4096;
 
 /// An Arrow IPC stream of the event table's columns on standard input; the service ends with it.
 pub struct StdinReceiver {
-    input: Option<Box<dyn Read + Send>>,
+    input: Option<Input>,
+}
+
+enum Input {
+    Standard,
+    Given(Box<dyn Read + Send>),
+}
+
+/// Standard input, until the service stops: nobody waits for a pipe in which nothing comes.
+struct StoppableStdin {
+    file: File,
+    stop: StopReceiving,
+}
+
+impl StoppableStdin {
+    fn open(stop: &StopReceiving) -> io::Result<Self> {
+        // Not the standard library's, which has a buffer that a poll knows nothing of.
+        Ok(Self { file: File::from(io::stdin().as_fd().try_clone_to_owned()?), stop: stop.clone() })
+    }
+}
+
+impl Read for StoppableStdin {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY.as_nanos() as _ };
+        loop {
+            if self.stop.is_requested() {
+                return Err(io::Error::other("the service is shutting down"));
+            }
+            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.file.read(bytes),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl StdinReceiver {
     /// Reads standard input.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Box::new(io::stdin()))
+        Self { input: Some(Input::Standard) }
     }
 
     /// Reads `input` as if it were standard input.
     #[must_use]
     pub fn of(input: Box<dyn Read + Send>) -> Self {
-        Self { input: Some(input) }
+        Self { input: Some(Input::Given(input)) }
     }
 }
 
@@ -52,10 +89,28 @@ impl Receiver for StdinReceiver {
     }
 
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
-        let Some(input) = self.input.take() else { return Ok(()) };
-        let mut stream = ArrowStream::open(input)?;
+        let input: Box<dyn Read + Send> = match self.input.take() {
+            None => return Ok(()),
+            Some(Input::Given(input)) => input,
+            Some(Input::Standard) => {
+                let opened = StoppableStdin::open(stop);
+                Box::new(opened.map_err(|error| source_error(error.to_string()))?)
+            }
+        };
+        let is_stopped = |error: &ServeError| {
+            tracing::debug!("{error}");
+            stop.is_requested()
+        };
+        let mut stream = match ArrowStream::open(input) {
+            Err(error) if is_stopped(&error) => return Ok(()),
+            opened => opened?,
+        };
         while !stop.is_requested() {
-            let Some(frame) = stream.next_frame(intake.buffer())? else { return Ok(()) };
+            let frame = match stream.next_frame(intake.buffer()) {
+                Err(error) if is_stopped(&error) => return Ok(()),
+                frame => frame?,
+            };
+            let Some(frame) = frame else { return Ok(()) };
             match intake.take(frame, Instant::now(), None) {
                 Ok(()) => {}
                 Err(NotTaken::Closed) => return Ok(()),

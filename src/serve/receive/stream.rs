@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -113,12 +113,22 @@ enum Connection {
 }
 
 impl Connection {
-    /// Reads what has come and is not wanted any more, until there is nothing: a connection that is closed with bytes unread is
-    /// reset, and the receipt may be lost with it.
+    /// Reads what is not wanted any more until the sender has closed its side, for a while: a connection that is closed with bytes
+    /// unread, or on their way, is reset, and the receipt may be lost with it.
     fn drain(&mut self) {
+        let closed = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
         let (start, mut bytes) = (Instant::now(), [0; 16 << 10]);
-        // Nothing for `LOOK_EVERY` is an error, too.
-        while matches!(self.read(&mut bytes), Ok(read) if read > 0) && start.elapsed() < RECEIPT_TIME {}
+        while closed.is_ok() && start.elapsed() < RECEIPT_TIME {
+            match self.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+        }
     }
 }
 
@@ -235,6 +245,8 @@ fn serve_connection(
         stop,
         idle: limits.idle,
         between_frames: Cell::new(true),
+        has_ended: Cell::new(false),
+        is_cut_off: Cell::new(false),
         since: Cell::new(Instant::now()),
         bytes: Cell::new(0),
     };
@@ -247,7 +259,9 @@ fn serve_connection(
     if let Err(error) = reader.connection.write_all(&receipt) {
         tracing::debug!("{peer}: no receipt: {error}");
     }
-    reader.connection.drain();
+    if end.is_err() {
+        reader.connection.drain();
+    }
 }
 
 /// Takes frames until the end; how many events, and why not more.
@@ -263,6 +277,9 @@ fn take_frames(
         let start = reader.bytes.get();
         let frame = match Frame::read(reader, intake.buffer(), &limits.frame) {
             Ok(Some(frame)) => frame,
+            Ok(None) if reader.is_cut_off.get() => {
+                return (taken, Err("the service is shutting down".to_owned()));
+            }
             Ok(None) => return (taken, Ok(())),
             Err(ReadError::Io(error)) => {
                 return (taken, Err(format!("at byte {}: {error}", reader.bytes.get())));
@@ -273,6 +290,7 @@ fn take_frames(
             }
         };
         let events = u64::from(frame.header().events);
+        reader.has_ended.set(frame.header().end);
         match intake.take_in_order(frame, Instant::now()) {
             Ok(()) => taken += events,
             Err(NotTaken::Closed) => return (taken, Err("the service is shutting down".to_owned())),
@@ -290,6 +308,10 @@ struct Patient<'a> {
     stop: &'a StopReceiving,
     idle: Duration,
     between_frames: Cell<bool>,
+    /// The sender has said that its last frame was the last.
+    has_ended: Cell<bool>,
+    /// It is not read to its end: there may be more.
+    is_cut_off: Cell<bool>,
     since: Cell<Instant>,
     bytes: Cell<u64>,
 }
@@ -311,6 +333,9 @@ impl Read for Patient<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.between_frames.get() && self.stop.is_requested() {
+                // A last look, as long as any: a sender may have come to its end just now.
+                let is_whole = self.has_ended.get() || matches!(self.connection.read(&mut bytes[..1]), Ok(0));
+                self.is_cut_off.set(!is_whole);
                 return Ok(0);
             }
             match self.connection.read(bytes) {

@@ -120,6 +120,8 @@ impl Receiver for UdpReceiver {
                 }
             }
         }
+        // What waits has come: it is decided. Closed, or refused, it is counted.
+        let _ = intake.release_all();
         Ok(())
     }
 }
