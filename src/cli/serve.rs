@@ -234,6 +234,7 @@ fn whole_addresses(pieces: &[String]) -> Vec<String> {
 /// nothing is left of a start that fails for its models.
 fn start(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<Service> {
     args.sink.iter().try_for_each(check_sink)?;
+    check_together(args)?;
     let limits = ReceiveLimits {
         frame: trigsieve::serve::Limits {
             events: args.limits.max_events,
@@ -262,6 +263,18 @@ fn start(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<Service> {
         operations,
     };
     Ok(Service::start_loaded(config, loaded)?)
+}
+
+/// A file is given up when NATS may have given its frames to others: those of other sources would go with it, and do not come again.
+fn check_together(args: &ServeArgs) -> anyhow::Result<()> {
+    let (nats, others) =
+        args.source.iter().partition::<Vec<_>, _>(|source| matches!(source, Address::Nats(_)));
+    match (nats.first(), others.first(), args.sink.iter().find_map(folder_of)) {
+        (Some(nats), Some(other), Some(_)) => Err(usage(format!(
+            "--source {nats} and {other} cannot share the files of a sink: a service of its own for each"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn deployment(args: &ServeArgs, models: Vec<PathBuf>) -> anyhow::Result<DeploymentSpec> {

@@ -4,6 +4,7 @@ mod admission;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod no_loss;
 mod service;
 
 use std::io::Write as _;

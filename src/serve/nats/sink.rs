@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use super::publish::{Publication, Published, publish};
 use super::record::{DecisionRecord, frame_of};
 use super::setup::{self, Purpose};
 use super::{NatsAddress, PublishReport, frame_name};
-use crate::serve::{Decided, Outlet, ServeError, unique_name};
+use crate::serve::{Claim, Decided, Outlet, ServeError, unique_name};
 
 /// Pause before a stored record is asked for again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -30,7 +30,9 @@ const WARN_EVERY: u32 = 100;
 /// worker dies behind it: the next one publishes the accepted events of the decision that is there, not of its own.
 pub struct NatsOutlet {
     jobs: Option<mpsc::Sender<Job>>,
-    done: channel::Receiver<Result<u64, String>>,
+    done: channel::Receiver<Done>,
+    /// The frames that are being published and that their source gives again when they are given up.
+    claims: BTreeMap<u64, Arc<Claim>>,
     early: BTreeSet<u64>,
     taken: u64,
     settled: u64,
@@ -47,6 +49,9 @@ struct Job {
     record: DecisionRecord,
     frame: Bytes,
 }
+
+/// Number of a job, and why it can never be done, if that is so.
+type Done = (u64, Result<(), String>);
 
 /// Where, for all jobs.
 struct Place {
@@ -84,6 +89,7 @@ impl NatsOutlet {
         Ok(Self {
             jobs: Some(jobs),
             done,
+            claims: BTreeMap::new(),
             early: BTreeSet::new(),
             taken: 0,
             settled: 0,
@@ -100,8 +106,16 @@ impl NatsOutlet {
         self.counts.report().published
     }
 
-    fn note(&mut self, done: Result<u64, String>) -> Result<(), ServeError> {
-        self.early.insert(done.map_err(|reason| self.link.error(reason))?);
+    /// A frame that cannot be published ends its own way, not the service's: the next worker could not publish it either. Its
+    /// source gives it again, and in the end puts it away. Where the source does not, it is an error.
+    fn note(&mut self, (number, outcome): Done) -> Result<(), ServeError> {
+        let claim = self.claims.remove(&number);
+        if let Err(reason) = outcome {
+            let claim = claim.ok_or_else(|| self.link.error(&*reason))?;
+            tracing::error!("{}: a frame cannot be published and is given back: {reason}", self.stream);
+            claim.give_up();
+        }
+        self.early.insert(number);
         self.counts.done();
         while self.early.remove(&self.settled) {
             self.settled += 1;
@@ -115,6 +129,8 @@ impl Outlet for NatsOutlet {
         let record = DecisionRecord::new(block, &self.worker);
         let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
         let job = Job { number: self.taken, record, frame };
+        let claim = block.arrived.receipt.as_ref().and_then(|receipt| receipt.claim().cloned());
+        self.claims.extend(claim.map(|claim| (self.taken, claim)));
         self.taken += 1;
         self.counts.begun();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(job).is_ok());
@@ -163,17 +179,12 @@ impl Outlet for NatsOutlet {
     }
 }
 
-async fn publish_all(
-    place: Place,
-    jobs: mpsc::Receiver<Job>,
-    told: channel::Sender<Result<u64, String>>,
-    at_once: usize,
-) {
+async fn publish_all(place: Place, jobs: mpsc::Receiver<Job>, told: channel::Sender<Done>, at_once: usize) {
     let jobs = futures_util::stream::unfold(jobs, |mut jobs| async { Some((jobs.recv().await?, jobs)) });
     let place = &place;
     jobs.map(|job| async move {
         let number = job.number;
-        publish_job(place, job).await.map(|()| number)
+        (number, publish_job(place, job).await)
     })
     .buffer_unordered(at_once)
     .for_each(|done| {
