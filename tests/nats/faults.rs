@@ -419,3 +419,28 @@ fn a_consumer_that_is_deleted_ends_the_worker() {
     let (status, log) = worker.wait();
     assert!(status.code() == Some(1) && log.contains("the consumer is gone"), "{log}");
 }
+
+/// A sender that makes other frames of a run that has been decided: what they are named by has a decision already, of another frame.
+#[test]
+fn a_frame_that_cannot_be_published_ends_no_worker() {
+    let fixture = Fixture::new(1000);
+    let server = NatsServer::start();
+    let mut places = Places::with(&server.url(), "&max_deliver=3");
+    for address in [&mut places.source, &mut places.frames] {
+        address.push_str("&window=1s");
+    }
+    let worker = places.worker(&fixture, &THRESHOLD);
+    success(&mut places.send(&fixture, &["--run", "3", "--frame-events", "100"]));
+    server.wait_until_done("FRAMES", "trigger");
+    // Past the window in which the stream refuses them.
+    std::thread::sleep(Duration::from_secs(2));
+    success(&mut places.send(&fixture, &["--run", "3", "--frame-events", "50"]));
+    server.wait_until_done("FRAMES", "trigger");
+    let (status, log) = worker.end();
+    assert!(status.success(), "{log}");
+    assert!(log.contains("cannot be published and is given back"), "{log}");
+    // Every second frame begins where another began.
+    let dead = messages(&server.url(), async_nats::ConnectOptions::new(), "FRAMES-dead");
+    assert_eq!(dead.len(), 10);
+    assert_eq!(results(&server.url(), "RESULTS").events(), 1000 + 500);
+}
