@@ -66,6 +66,17 @@ fn a_few_events_say_nothing_about_a_model() {
     success(&mut fixture.replay(&fixture.path("out")));
 }
 
+/// A graph without weights can have any number of inputs, which the self-test would make events of.
+#[test]
+fn a_model_of_more_inputs_than_an_event_has_is_refused() {
+    let fixture = Fixture::new(10);
+    let card = fixture.model.join("model.toml");
+    let text = std::fs::read_to_string(&card).unwrap();
+    std::fs::write(&card, text.replace("inputs = 3\n", "inputs = 1099511627776\n")).unwrap();
+    let mut replay = fixture.replay(&fixture.path("out"));
+    failure(&mut replay).expect(1, &["model.toml", "inputs is 1099511627776, 65536 are the most"]);
+}
+
 #[test]
 fn a_signature_is_asked_for_and_checked() {
     let fixture = Fixture::new(100);

@@ -283,6 +283,10 @@ fn weights_come_from_text_where_no_header_has_them() {
     assert_eq!(same.program, headers.program);
     let short = text("w2", "0.5, -0.5,\n0.25").expect_err("too short").to_string();
     assert!(short.contains("P/weights/w2.txt:2: ") && short.contains("too few numbers: 3"), "{short}");
+    for number in ["nan", "-inf", "1e999"] {
+        let refused = text("w2", &format!("0.5, {number}, 0.25, 0.125, 0, -1.0")).expect_err("no number");
+        assert!(refused.to_string().contains("is no finite number"), "{refused}");
+    }
     let none = text("w3", "1").expect_err("no weights").to_string();
     assert!(
         none.contains("P/myproject.cpp:8: the weights `w2` are in no header, and there is no w2.txt"),

@@ -1,3 +1,11 @@
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Float64Array, PrimitiveArray, RecordBatch, RunArray};
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
 use trigsieve_fixed::Format;
 
 use super::{Decisions, Difference, Golden, GoldenOptions, Number};
@@ -82,6 +90,41 @@ fn golden_scores_are_read_from_text() {
         let error = read(text, column, raw).unwrap_err();
         assert!(error.contains(word) && error.contains("golden.csv"), "{error}");
     }
+}
+
+/// Few bytes that stand for many scores.
+#[test]
+fn golden_scores_are_not_read_where_a_few_bytes_are_any_number_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("golden.arrow");
+    let ends = PrimitiveArray::<Int64Type>::from(vec![1_i64 << 40]);
+    let runs = RunArray::try_new(&ends, &Float64Array::from(vec![1.0])).unwrap();
+    let field = Field::new("score", runs.data_type().clone(), true);
+    let schema = Arc::new(Schema::new(vec![field]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(runs)]).unwrap();
+    let mut writer = FileWriter::try_new(File::create(&path).unwrap(), &schema).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("golden.arrow") && error.contains("are not read"), "{error}");
+
+    let path = folder.path().join("golden.parquet");
+    let schema = Arc::new(Schema::new(vec![Field::new("score", DataType::Float64, false)]));
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), Arc::clone(&schema), None).unwrap();
+    let same: ArrayRef = Arc::new(Float64Array::from(vec![1.0; (1 << 24) + 1]));
+    writer.write(&RecordBatch::try_new(schema, vec![same]).unwrap()).unwrap();
+    writer.close().unwrap();
+    assert!(path.metadata().unwrap().len() < 1 << 20);
+    let read = |events| Golden::read(&path, &GoldenOptions { events, ..GoldenOptions::default() });
+    let error = read(Some(100)).unwrap_err().to_string();
+    assert!(error.contains("golden.parquet") && error.contains("16777217 rows are declared"), "{error}");
+    assert_eq!(read(Some((1 << 24) + 1)).unwrap().len(), (1 << 24) + 1);
+}
+
+#[test]
+fn a_score_that_is_not_finite_fires_no_path() {
+    let found = Decisions::at(0.5, &[f64::INFINITY, 0.5, f64::NAN, 0.4], &[1.0, 0.5, 1.0, 0.4]);
+    assert_eq!((found.both, found.a_only, found.b_only), (1, 0, 2));
 }
 
 /// Found by fuzzing: a block of 2^51 bytes in the footer of a file of 485, which Arrow's own reader of files asked the

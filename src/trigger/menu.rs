@@ -307,11 +307,7 @@ impl MenuPath {
         else {
             return Ok(self.threshold.unwrap_or(f32::MAX));
         };
-        let threshold = threshold_at(target / input, thresholds).and_then(|threshold| match threshold {
-            threshold if threshold.is_finite() => Ok(threshold),
-            other => Err(format!("the thresholds of the card give {other}, which no score passes")),
-        });
-        threshold.map_err(|reason| self.error(reason))
+        threshold_at(target / input, thresholds).map_err(|reason| self.error(reason))
     }
 }
 
@@ -329,6 +325,13 @@ const SAME_EFFICIENCY: f64 = 1e-9;
 /// linearly in (ln efficiency, score) between its neighbours. Outside of the card's range there is none: the tail of
 /// a score cannot be guessed.
 fn threshold_at(efficiency: f64, thresholds: &[Threshold]) -> Result<f32, String> {
+    match between(efficiency, thresholds)? {
+        threshold if threshold.is_finite() => Ok(threshold),
+        other => Err(format!("the thresholds of the card give {other}, which no score passes")),
+    }
+}
+
+fn between(efficiency: f64, thresholds: &[Threshold]) -> Result<f32, String> {
     let same =
         |point: &&Threshold| (point.background_efficiency - efficiency).abs() <= SAME_EFFICIENCY * efficiency;
     if let Some(exact) = thresholds.iter().find(same) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float32Array, Int16Array, RecordBatch, UInt64Array};
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field};
-use trigsieve::event::schema::{KEY_ENCODING, KEY_FEATURES, KEY_SCHEMA};
+use trigsieve::event::schema::{KEY_ENCODING, KEY_FEATURES, KEY_SCHEMA, MAX_INPUTS};
 use trigsieve::event::{
     BATCH_ROWS, ElementType, Encoding, EventSchema, EventTable, EventWriter, TableStats, Values,
 };
@@ -31,6 +31,19 @@ fn refused(bytes: &[u8], words: &[&str]) {
     let path = scratch.path().display().to_string();
     for word in words.iter().copied().chain([path.as_str()]) {
         assert!(error.contains(word), "{word:?} is not in {error:?}");
+    }
+}
+
+#[test]
+fn more_inputs_than_any_event_has_are_refused() {
+    let scratch = Scratch::new();
+    for (k, is_taken) in [(MAX_INPUTS, true), (MAX_INPUTS + 1, false), (i32::MAX as usize, false)] {
+        let schema = EventSchema { k, features: Vec::new(), ..write::schema() };
+        EventWriter::create(&scratch.path(), schema.to_arrow([])).unwrap().finish().unwrap();
+        match EventTable::open(&scratch.path()) {
+            Ok(table) => assert!(is_taken && table.schema().k == k, "{k}"),
+            Err(error) => assert!(!is_taken && error.to_string().contains("K from 1 to 65536"), "{error}"),
+        }
     }
 }
 

@@ -123,6 +123,10 @@ fn between_working_points_the_threshold_is_linear_in_the_logarithm() {
         assert!(refused.contains("1e-5 to 1e-2"), "{refused}");
     }
     assert!(threshold_at(1e-4, &[]).unwrap_err().contains("no thresholds"));
+    // A card that was edited by hand.
+    for points in [vec![point(1e-4, f32::NAN)], vec![point(0.0, 9.0), point(1e-2, 1.0)]] {
+        assert!(threshold_at(1e-4, &points).unwrap_err().contains("which no score passes"));
+    }
 }
 
 #[test]
