@@ -4,13 +4,15 @@ mod common;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch};
+use arrow_schema::{DataType, Field};
 use common::{Fixture, failure, graph, names_in, report, stderr, success, trigsieve, write_bundle};
 use rustix::process::{Pid, Signal, kill_process};
-use trigsieve::event::EventTable;
+use trigsieve::event::{EventTable, EventWriter};
 use trigsieve::sink::RunFolder;
 
 const RUN: [&str; 7] = [
@@ -331,4 +333,36 @@ fn more_pinned_workers_than_cores_share_them() {
     success(fixture.replay(&out).args(["--pin", "--workers", &workers, "--batch", "10"]));
     assert_eq!(report(&out, "/setup/pinned"), true);
     assert_eq!(report(&out, "/events_scored"), 1000);
+}
+
+/// A column may have nulls in one file and none in another, as `convert` and other programs write it.
+#[test]
+fn files_of_which_one_has_nulls_are_replayed_together() {
+    let fixture = Fixture::new(10);
+    let write = |name: &str, qualities: Vec<Option<f32>>, is_nullable: bool| {
+        let path = fixture.path(name);
+        let schema = EventTable::open(&fixture.events).unwrap().schema().clone();
+        let quality = Field::new("quality", DataType::Float32, is_nullable);
+        let mut writer = EventWriter::create(&path, schema.to_arrow([quality])).unwrap();
+        let ids: Vec<u64> = (0..qualities.len() as u64).collect();
+        let inputs = vec![1.0; qualities.len() * schema.k];
+        let qualities: ArrayRef = Arc::new(Float32Array::from(qualities));
+        writer.write_events(ids.clone(), ids, inputs, vec![qualities]).unwrap();
+        writer.finish().unwrap();
+        path
+    };
+    let whole = write("whole.arrow", vec![Some(1.0), Some(2.0)], false);
+    let partly = write("partly.arrow", vec![Some(3.0), None], true);
+    for (name, files) in [("one", [&whole, &partly]), ("other", [&partly, &whole])] {
+        let out = fixture.path(name);
+        let mut replay = trigsieve(&["replay", "--engine", "rten", "--threshold", "-1"]);
+        success(replay.args(files).arg("--model").arg(&fixture.model).arg("-o").arg(&out));
+        let tagged = EventTable::open(&out.join("tagged.arrow")).unwrap();
+        let nulls: usize = tagged
+            .batches()
+            .iter()
+            .map(|batch| batch.record_batch().column_by_name("quality").unwrap().null_count())
+            .sum();
+        assert_eq!((tagged.len(), nulls), (4, 1));
+    }
 }

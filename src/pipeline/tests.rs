@@ -304,3 +304,37 @@ fn events_near_a_threshold_are_counted() {
         assert_eq!(sink.ids.len(), (0..1000).filter(|id| *id as f32 >= threshold).count());
     }
 }
+
+/// Panics at the first block.
+struct Panics;
+
+impl Sink for Panics {
+    fn accept(&mut self, _block: &DecidedBlock) -> Result<(), PipelineError> {
+        panic!("a defect");
+    }
+}
+
+/// Nothing is kept from then on: the rest of a run of a minute would be lost.
+#[test]
+fn a_panicking_sink_ends_the_run_at_once() {
+    let (_folder, set) = set(1000, 1000, &[]);
+    let plan = plan(Clock::fixed(1e5), Overload::Block, 8, Span::Time(Duration::from_secs(60)));
+    let scorers = scorers(2, |_| Ok(()));
+    let outcome = replay(&set, &plan, &cut(0.0), scorers, &mut Panics, &Stop::default(), &|_| {}).unwrap();
+    let error = outcome.error.unwrap().to_string();
+    assert!(error.contains("the sink") && error.contains("a defect"), "{error}");
+    assert!(outcome.wall < Duration::from_secs(30), "{:?}", outcome.wall);
+}
+
+/// The others wait for every worker before the clock starts.
+#[test]
+fn a_scorer_that_panics_on_its_own_thread_before_the_start_ends_the_run() {
+    let (_folder, set) = set(1000, 1000, &[]);
+    // Two calls on the thread that makes the workers, and two more on theirs.
+    let panics = |call| if call == 3 { panic!("a defect") } else { Ok(()) };
+    let mut sink = Collect::default();
+    let outcome = run(&set, &at_max(64), scorers(2, panics), &mut sink, &Stop::default());
+    let error = outcome.error.unwrap().to_string();
+    assert!(error.contains("panicked") && error.contains("a defect"), "{error}");
+    assert!(sink.ids.is_empty());
+}
