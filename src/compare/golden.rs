@@ -13,7 +13,7 @@ use crate::contain::contain;
 use crate::event::{EventTable, read_batches};
 
 /// Most scores of a Parquet file, whose few bytes can stand for many, unless there are more events.
-const MAX_UNKNOWN: u64 = 1 << 24;
+const MAX_PARQUET_SCORES: u64 = 1 << 24;
 
 /// How golden scores are to be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct GoldenOptions {
     pub column: Option<String>,
     /// The numbers are raw integers of the score's format, not its values.
     pub raw: bool,
-    /// How many scores there should be, if that is known: of a file that declares many more they are not read.
+    /// Number of events, if that is known. A Parquet file that declares more scores than that, and than 2^24, is refused.
     pub events: Option<u64>,
 }
 
@@ -192,7 +192,7 @@ fn read_parquet(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, St
     let file = File::open(path).map_err(|error| error.to_string())?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let declared = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(u64::MAX);
-    let most = options.events.unwrap_or(MAX_UNKNOWN).max(MAX_UNKNOWN);
+    let most = options.events.unwrap_or(0).max(MAX_PARQUET_SCORES);
     if declared > most {
         return Err(format!("{declared} rows are declared, {most} are the most that is read"));
     }

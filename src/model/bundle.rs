@@ -13,7 +13,7 @@ use super::{Card, FixedProgram, ModelError, Precision, VerifyKey};
 pub const CARD_FILE: &str = "model.toml";
 
 /// A card has some kilobytes; a larger one is refused before it is read.
-const MAX_CARD_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_CARD_BYTES: u64 = 1 << 20;
 
 /// An opened bundle: the card, and the folder it describes.
 #[derive(Clone, Debug)]

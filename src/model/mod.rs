@@ -7,6 +7,7 @@ mod fixed;
 mod output;
 mod signature;
 
+pub(crate) use bundle::MAX_CARD_BYTES;
 pub use bundle::{BundleFile, CARD_FILE, Graph, ModelBundle};
 pub use card::{
     Card, DataSource, ImportCard, ImportedFile, MemberCard, Metrics, Precision, ScoreCard, SignalMetrics,
@@ -15,5 +16,6 @@ pub use card::{
 pub use error::ModelError;
 pub use fixed::FixedProgram;
 pub use output::{BundleDraft, BundleOutput};
+pub(crate) use signature::MAX_SIGNATURE_BYTES;
 pub use signature::{SIGNATURE_FILE, VerifyKey};
 pub use trigsieve_files::checksum::{sha256_hex, sha256_of_file};

@@ -10,10 +10,8 @@ use super::bundle::read_bounded;
 /// The signature of a bundle's card, beside it.
 pub const SIGNATURE_FILE: &str = "model.toml.minisig";
 
-/// What a signature's file name has after that of the signed file.
-const SUFFIX: &str = ".minisig";
 /// A signature or a public key has a few hundred bytes, most of them comments.
-const MAX_BYTES: u64 = 64 << 10;
+pub(crate) const MAX_SIGNATURE_BYTES: u64 = 64 << 10;
 
 /// A public key whose owner an operator trusts to sign bundles.
 #[derive(Clone, Debug)]
@@ -35,11 +33,9 @@ impl VerifyKey {
         Ok(Self { key, path: path.to_owned() })
     }
 
-    /// Checks that the file beside `signed`, of its name and `.minisig`, is a signature of `bytes` by this key.
+    /// Checks that [`SIGNATURE_FILE`] beside the card `signed` is a signature of `bytes` by this key.
     pub(super) fn check(&self, signed: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-        let mut name = signed.as_os_str().to_owned();
-        name.push(SUFFIX);
-        let path = PathBuf::from(name);
+        let path = signed.with_file_name(SIGNATURE_FILE);
         let refused = |reason: String| ModelError::Signature { path: path.clone(), reason };
         let signature = Signature::decode(&text(&path)?)
             .map_err(|error| refused(format!("not a signature of minisign: {error}")))?;
@@ -54,7 +50,7 @@ impl VerifyKey {
 }
 
 fn text(path: &Path) -> Result<String, ModelError> {
-    let bytes = read_bounded(path, MAX_BYTES)?;
+    let bytes = read_bounded(path, MAX_SIGNATURE_BYTES)?;
     String::from_utf8(bytes)
         .map_err(|_| ModelError::Signature { path: path.to_owned(), reason: "not text".into() })
 }

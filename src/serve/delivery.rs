@@ -110,7 +110,7 @@ impl Delivery {
         if outcome.is_err() {
             for outlet in &mut self.outlets {
                 if let Err(error) = outlet.finish() {
-                    tracing::debug!("after a failure: {error}");
+                    tracing::error!("after the failure of a sink: {error}");
                 }
             }
             self.settle();

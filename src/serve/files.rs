@@ -158,7 +158,7 @@ impl RollingFiles {
     }
 
     fn keep(&mut self, block: &Decided) -> Result<(), ServeError> {
-        let claim = block.arrived.receipt.as_ref().and_then(|receipt| receipt.claim().cloned());
+        let claim = block.arrived.claim().cloned();
         if let Some(claim) = claim.as_ref().filter(|claim| claim.is_repeated())
             && self.is_written(&frame_name(block), claim)?
         {

@@ -40,6 +40,14 @@ pub struct Arrived {
     pub receipt: Option<Box<dyn Receipt>>,
 }
 
+impl Arrived {
+    /// The right to the frame, where its source gives it for a time only.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Arc<Claim>> {
+        self.receipt.as_ref().and_then(|receipt| receipt.claim())
+    }
+}
+
 impl std::fmt::Debug for Arrived {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrived")
@@ -264,13 +272,15 @@ impl Intake {
         let mut queue = self.lock();
         let sequence = queue.next;
         let Some(sender) = &queue.sender else { return Err(NotQueued::Closed) };
-        let in_force = self.deployment();
+        // Nearly always the one that it has.
+        let in_force = self.current.read().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&in_force, &arrived.deployment) {
             if let Err(reason) = in_force.check(arrived.frame.header()) {
                 return Err(NotQueued::Refused(arrived, reason));
             }
-            arrived.deployment = in_force;
+            arrived.deployment = Arc::clone(&in_force);
         }
+        drop(in_force);
         let bytes = arrived.frame.memory_bytes() as u64;
         let before = self.on_their_way.load(Ordering::SeqCst);
         // A frame alone always fits.

@@ -6,7 +6,9 @@ use super::Monitor;
 use trigsieve_frame::{Frame, Header};
 
 /// Gaps of a sender that are remembered, so that a late frame is told from a duplicate; of more, the first is forgotten.
-const GAPS: usize = 1024;
+const GAPS: usize = 65_536;
+/// Gaps of all senders from which on none of them remembers more than it does.
+const GAPS_OF_ALL: usize = 1 << 20;
 /// Frames of a sender that were not taken and may come again; of more, the first is forgotten.
 const NOT_TAKEN: usize = 1024;
 /// What a gap counts as at most: a number far ahead does not make the count of lost frames wrap.
@@ -49,6 +51,8 @@ pub(super) struct Tracker {
     ended: u64,
     /// Frames held, over all senders.
     held: usize,
+    /// Gaps remembered, over all senders.
+    gaps: usize,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +70,7 @@ struct Sender {
 
 impl Tracker {
     pub(super) fn new(window: Window) -> Self {
-        Self { window, senders: HashMap::new(), ticks: 0, ended: 0, held: 0 }
+        Self { window, senders: HashMap::new(), ticks: 0, ended: 0, held: 0, gaps: 0 }
     }
 
     /// Senders that have said that they are done.
@@ -76,7 +80,9 @@ impl Tracker {
 
     /// Looks at a frame of a sender that keeps its order.
     pub(super) fn see(&mut self, header: &Header, monitor: &Monitor) -> Verdict {
+        let has_room = self.gaps < GAPS_OF_ALL;
         let sender = self.sender(header);
+        let gaps_before = sender.missing.set_room(has_room);
         let number = header.sequence;
         let verdict = if number >= sender.next {
             sender.give_up_to(number, monitor);
@@ -91,6 +97,8 @@ impl Tracker {
         } else {
             Verdict::Duplicate
         };
+        let gaps_after = sender.missing.len();
+        self.gaps = self.gaps + gaps_after - gaps_before;
         self.note_end(header);
         verdict
     }
@@ -115,8 +123,9 @@ impl Tracker {
     ) -> Vec<(Frame, Instant)> {
         let header = *frame.header();
         let most = if self.held < HELD { self.window.frames } else { 0 };
+        let has_room = self.gaps < GAPS_OF_ALL;
         let sender = self.sender(&header);
-        let held_before = sender.held.len();
+        let (held_before, gaps_before) = (sender.held.len(), sender.missing.set_room(has_room));
         let number = header.sequence;
         let mut ready = Vec::new();
         if header.end {
@@ -129,7 +138,6 @@ impl Tracker {
             } else {
                 monitor.duplicate(header.events.into());
             }
-            return ready;
         } else if number == sender.next {
             ready.push((frame, received));
             sender.next += 1;
@@ -142,37 +150,39 @@ impl Tracker {
             }
         }
         ready.extend(sender.in_turn());
-        let held_after = sender.held.len();
+        let (held_after, gaps_after) = (sender.held.len(), sender.missing.len());
         self.held = self.held + held_after - held_before;
+        self.gaps = self.gaps + gaps_after - gaps_before;
         self.note_end(&header);
         ready
     }
 
     /// Gives the frames that have waited too long, and those behind them.
     pub(super) fn overdue(&mut self, now: Instant, monitor: &Monitor) -> Vec<(Frame, Instant)> {
-        let mut ready = Vec::new();
-        for sender in self.senders.values_mut() {
-            let is_late = |(_, since): &(Frame, Instant)| now.duration_since(*since) > self.window.time;
-            while let Some(last) = sender.held.iter().filter(|(_, held)| is_late(held)).map(|(n, _)| *n).max()
-            {
-                ready.extend(sender.give_up_to(last, monitor));
-                ready.extend(sender.in_turn());
-            }
-        }
-        self.held = self.senders.values().map(|sender| sender.held.len()).sum();
-        ready
+        let time = self.window.time;
+        self.release(|since| now.duration_since(since) > time, monitor)
     }
 
     /// Gives all frames that wait, in the order of each sender.
     pub(super) fn release_all(&mut self, monitor: &Monitor) -> Vec<(Frame, Instant)> {
+        self.release(|_| true, monitor)
+    }
+
+    /// Gives the frames that have waited long enough, and those behind them.
+    fn release(&mut self, is_due: impl Fn(Instant) -> bool, monitor: &Monitor) -> Vec<(Frame, Instant)> {
         let mut ready = Vec::new();
-        for sender in self.senders.values_mut() {
-            if let Some(last) = sender.held.keys().next_back().copied() {
+        let has_room = self.gaps < GAPS_OF_ALL;
+        for sender in self.senders.values_mut().filter(|sender| !sender.held.is_empty()) {
+            let gaps_before = sender.missing.set_room(has_room);
+            while let Some(last) =
+                sender.held.iter().filter(|(_, (_, since))| is_due(*since)).map(|(n, _)| *n).max()
+            {
                 ready.extend(sender.give_up_to(last, monitor));
                 ready.extend(sender.in_turn());
             }
+            self.gaps = self.gaps + sender.missing.len() - gaps_before;
         }
-        self.held = 0;
+        self.held = self.senders.values().map(|sender| sender.held.len()).sum();
         ready
     }
 
@@ -200,8 +210,8 @@ impl Tracker {
     fn forget_one(&mut self) {
         let idle = |(_, sender): &(&(u32, u32), &Sender)| sender.held.is_empty();
         let oldest = self.senders.iter().filter(idle).min_by_key(|(_, sender)| sender.last_tick);
-        if let Some(key) = oldest.map(|(key, _)| *key) {
-            self.senders.remove(&key);
+        if let Some(sender) = oldest.map(|(key, _)| *key).and_then(|key| self.senders.remove(&key)) {
+            self.gaps -= sender.missing.len();
         }
     }
 
@@ -241,23 +251,38 @@ impl Sender {
 
 /// Numbers that have not come, by ranges: a gap takes the same memory and time however long it is.
 #[derive(Debug, Default)]
-struct Gaps(BTreeMap<u64, u64>);
+struct Gaps {
+    /// First number, and the one behind the last.
+    ranges: BTreeMap<u64, u64>,
+    /// Most of them, for now.
+    most: usize,
+}
 
 impl Gaps {
+    /// Whether there may be more of them than there are; how many there are.
+    fn set_room(&mut self, has_room: bool) -> usize {
+        self.most = if has_room { GAPS } else { self.len() };
+        self.len()
+    }
+
+    fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
     fn add(&mut self, gap: Range<u64>) {
         if !gap.is_empty() {
-            self.0.insert(gap.start, gap.end);
+            self.ranges.insert(gap.start, gap.end);
         }
-        if self.0.len() > GAPS {
-            self.0.pop_first();
+        if self.len() > self.most {
+            self.ranges.pop_first();
         }
     }
 
     /// Takes a number out; whether it was there.
     fn take(&mut self, number: u64) -> bool {
-        let gap = self.0.range(..=number).next_back().map(|(start, end)| *start..*end);
+        let gap = self.ranges.range(..=number).next_back().map(|(start, end)| *start..*end);
         let Some(gap) = gap.filter(|gap| gap.contains(&number)) else { return false };
-        self.0.remove(&gap.start);
+        self.ranges.remove(&gap.start);
         self.add(gap.start..number);
         self.add(number + 1..gap.end);
         true
@@ -368,8 +393,27 @@ mod tests {
             assert_eq!(tracker.see(frame_of(4999, number, false).header(), &monitor), Verdict::Duplicate);
         }
         assert_eq!(monitor.snapshot().frames_lost, seen - 3);
-        let gaps: usize = tracker.senders.values().map(|sender| sender.missing.0.len()).sum();
-        assert!(gaps < 4100, "{gaps}");
+        let gaps: usize = tracker.senders.values().map(|sender| sender.missing.len()).sum();
+        assert!(gaps < 4100 && gaps == tracker.gaps, "{gaps}, {}", tracker.gaps);
+    }
+
+    #[test]
+    fn gaps_are_bounded_over_all_senders_and_the_last_ones_remembered() {
+        let (mut tracker, monitor) = tracker();
+        let see = |tracker: &mut Tracker, source, number| {
+            tracker.see(frame_of(source, number, false).header(), &monitor)
+        };
+        // Every second frame is missing, of twice as many as one sender remembers; then of others.
+        for source in 0..20 {
+            for pair in 0..2 * super::GAPS as u64 {
+                see(&mut tracker, source, 2 * pair + 1);
+            }
+        }
+        let gaps: usize = tracker.senders.values().map(|sender| sender.missing.len()).sum();
+        assert!(gaps == tracker.gaps && gaps <= super::GAPS_OF_ALL + 1, "{gaps}, {}", tracker.gaps);
+        let last = 4 * super::GAPS as u64 - 2;
+        assert_eq!(see(&mut tracker, 3, last), Verdict::New);
+        assert_eq!(see(&mut tracker, 3, 0), Verdict::Duplicate, "the first ones are forgotten");
     }
 
     #[test]

@@ -39,9 +39,8 @@ impl EventSet {
     pub fn arrow_schema(&self) -> Schema {
         let Some(first) = self.tables.first().map(EventTable::arrow_schema) else { return Schema::empty() };
         let is_nullable = |name: &str| {
-            let fields =
-                self.tables.iter().filter_map(|table| table.arrow_schema().field_with_name(name).ok());
-            fields.into_iter().any(|field| field.is_nullable())
+            let field = |table: &EventTable| table.arrow_schema().field_with_name(name).cloned();
+            self.tables.iter().any(|table| field(table).is_ok_and(|field| field.is_nullable()))
         };
         let fields: Vec<_> = first
             .fields()

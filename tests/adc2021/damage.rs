@@ -146,3 +146,15 @@ proptest! {
         exercise(&bytes);
     }
 }
+
+/// Few labels in a chunk that has room for many: it is decoded whole.
+#[test]
+fn labels_in_a_chunk_of_any_size_are_refused_before_it_is_decoded() {
+    let mut fixture = Fixture::of(20, Storage::Contiguous);
+    assert!(Scratch::new().convert(&fixture.bytes()).is_ok());
+    fixture.label_chunk = Some(4);
+    assert!(Scratch::new().convert(&fixture.bytes()).is_ok());
+    fixture.label_chunk = Some(1 << 20);
+    let error = Scratch::new().refusal(&fixture.bytes());
+    assert!(error.contains("Particles_Names") && error.contains("a few short strings"), "{error}");
+}

@@ -26,13 +26,21 @@ pub struct Fixture {
     pub names: Option<Vec<&'static str>>,
     pub classes: Option<Vec<&'static str>>,
     pub storage: Storage,
+    /// Labels in chunks of so many, deflated.
+    pub label_chunk: Option<u64>,
 }
 
 impl Fixture {
     /// `events` events, each value different, with one to all objects present.
     pub fn of(events: usize, storage: Storage) -> Self {
         let particles = (0..events).flat_map(event).collect();
-        Self { particles, names: Some(NAMES.to_vec()), classes: Some(CLASSES.to_vec()), storage }
+        Self {
+            particles,
+            names: Some(NAMES.to_vec()),
+            classes: Some(CLASSES.to_vec()),
+            storage,
+            label_chunk: None,
+        }
     }
 
     /// The value of a column of an object.
@@ -71,7 +79,8 @@ impl Fixture {
         particles.with_shape(&[events, 19, 4]);
         for (name, labels) in [("Particles_Names", &self.names), ("Particles_Classes", &self.classes)] {
             if let Some(labels) = labels {
-                file.create_dataset(name).with_ascii_strings(labels).unwrap();
+                let dataset = file.create_dataset(name).with_ascii_strings(labels).unwrap();
+                self.label_chunk.map(|labels| dataset.with_chunks(&[labels]).with_deflate(6));
             }
         }
         file.finish().unwrap()

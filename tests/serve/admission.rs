@@ -62,6 +62,19 @@ fn a_start_without_a_usable_model_leaves_nothing() {
     refused(&fixture, &out, &[], &["model.toml", "No such file"]);
 }
 
+/// A file that is given up for NATS would take the events of others along.
+#[test]
+fn sources_that_give_again_and_others_do_not_share_files() {
+    let fixture = Fixture::new(10);
+    let out = fixture.path("out");
+    let mut command = trigsieve(&["serve", "--engine", "rten", "--threshold", "1", "--source", "tcp://:0"]);
+    command.args(["--source", "nats://127.0.0.1:1/FRAMES/trigger"]).arg("--model").arg(&fixture.model);
+    command.arg("--sink").arg(format!("file:{}", out.display()));
+    failure(&mut command)
+        .expect(2, &["nats://127.0.0.1:1/FRAMES/trigger", "tcp://", "cannot share the files"]);
+    assert!(!out.exists());
+}
+
 #[test]
 fn a_model_that_says_nothing_is_taken_when_the_operator_says_so() {
     let fixture = Fixture::new(EVENTS);

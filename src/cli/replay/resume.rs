@@ -154,15 +154,16 @@ fn identity(resolved: &Resolved, span: u64) -> anyhow::Result<Identity> {
         // Every bit of the threshold counts.
         format!("{bit}: {name}: model {model_index} >= {threshold:e}, 1 in {prescale}")
     };
+    // Other sums, other last bits.
+    let device = match resolved.spec.device {
+        Device::Cpu => String::new(),
+        device => format!(" {device}"),
+    };
     Ok(Identity {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         events,
         models: models.map(model).collect(),
-        engine: match resolved.spec.device {
-            Device::Cpu => format!("{} {}", resolved.spec.engine.name(), resolved.spec.precision.name()),
-            // Other sums, other last bits.
-            device => format!("{} {} {device}", resolved.spec.engine.name(), resolved.spec.precision.name()),
-        },
+        engine: format!("{} {}{device}", resolved.spec.engine.name(), resolved.spec.precision.name()),
         paths: resolved.paths.iter().map(path).collect(),
         batch: resolved.plan.batch,
         span,

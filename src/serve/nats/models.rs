@@ -8,17 +8,15 @@ use tokio::io::AsyncReadExt;
 
 use super::NatsAddress;
 use super::link::{Link, chain};
-use crate::model::{CARD_FILE, Card, ModelBundle, SIGNATURE_FILE, sha256_hex};
+use crate::model::{
+    CARD_FILE, Card, MAX_CARD_BYTES, MAX_SIGNATURE_BYTES, ModelBundle, SIGNATURE_FILE, sha256_hex,
+};
 use crate::serve::ServeError;
 
 /// How often the bucket is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Most bytes of a file, as in a folder.
 const MAX_FILE_BYTES: usize = trigsieve_onnx::MAX_MODEL_BYTES;
-/// Most bytes of a card.
-const MAX_CARD_BYTES: usize = 1 << 20;
-/// Most bytes of a signature.
-const MAX_SIGNATURE_BYTES: usize = 64 << 10;
 /// Most files of a bundle.
 const MAX_FILES: usize = 64;
 
@@ -115,10 +113,10 @@ impl NatsModel {
     /// The card, and its signature if it has one.
     async fn look(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), String> {
         let object = format!("{}/{CARD_FILE}", self.name);
-        let card = get(&self.store, &object, MAX_CARD_BYTES).await?;
+        let card = get(&self.store, &object, MAX_CARD_BYTES as usize).await?;
         let card = card.ok_or_else(|| format!("object `{object}`: object not found"))?;
         let signature = signature_of(&self.name, &sha256_hex(&card));
-        let signature = get(&self.store, &signature, MAX_SIGNATURE_BYTES).await?;
+        let signature = get(&self.store, &signature, MAX_SIGNATURE_BYTES as usize).await?;
         Ok((card, signature))
     }
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,8 +31,6 @@ const WARN_EVERY: u32 = 100;
 pub struct NatsOutlet {
     jobs: Option<mpsc::Sender<Job>>,
     done: channel::Receiver<Done>,
-    /// The frames that are being published and that their source gives again when they are given up.
-    claims: BTreeMap<u64, Arc<Claim>>,
     early: BTreeSet<u64>,
     taken: u64,
     settled: u64,
@@ -46,12 +44,14 @@ pub struct NatsOutlet {
 /// A frame to publish.
 struct Job {
     number: u64,
+    /// Where its source gives it again when it is given up.
+    claim: Option<Arc<Claim>>,
     record: DecisionRecord,
     frame: Bytes,
 }
 
-/// Number of a job, and why it can never be done, if that is so.
-type Done = (u64, Result<(), String>);
+/// Number and claim of a job, and why it can never be done, if that is so.
+type Done = (u64, Option<Arc<Claim>>, Result<(), String>);
 
 /// Where, for all jobs.
 struct Place {
@@ -89,7 +89,6 @@ impl NatsOutlet {
         Ok(Self {
             jobs: Some(jobs),
             done,
-            claims: BTreeMap::new(),
             early: BTreeSet::new(),
             taken: 0,
             settled: 0,
@@ -108,8 +107,7 @@ impl NatsOutlet {
 
     /// A frame that cannot be published ends its own way, not the service's: the next worker could not publish it either. Its
     /// source gives it again, and in the end puts it away. Where the source does not, it is an error.
-    fn note(&mut self, (number, outcome): Done) -> Result<(), ServeError> {
-        let claim = self.claims.remove(&number);
+    fn note(&mut self, (number, claim, outcome): Done) -> Result<(), ServeError> {
         if let Err(reason) = outcome {
             let claim = claim.ok_or_else(|| self.link.error(&*reason))?;
             tracing::error!("{}: a frame cannot be published and is given back: {reason}", self.stream);
@@ -128,9 +126,7 @@ impl Outlet for NatsOutlet {
     fn take(&mut self, block: &Decided) -> Result<(), ServeError> {
         let record = DecisionRecord::new(block, &self.worker);
         let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
-        let job = Job { number: self.taken, record, frame };
-        let claim = block.arrived.receipt.as_ref().and_then(|receipt| receipt.claim().cloned());
-        self.claims.extend(claim.map(|claim| (self.taken, claim)));
+        let job = Job { number: self.taken, claim: block.arrived.claim().cloned(), record, frame };
         self.taken += 1;
         self.counts.begun();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(job).is_ok());
@@ -183,8 +179,8 @@ async fn publish_all(place: Place, jobs: mpsc::Receiver<Job>, told: channel::Sen
     let jobs = futures_util::stream::unfold(jobs, |mut jobs| async { Some((jobs.recv().await?, jobs)) });
     let place = &place;
     jobs.map(|job| async move {
-        let number = job.number;
-        (number, publish_job(place, job).await)
+        let (number, claim) = (job.number, job.claim.clone());
+        (number, claim, publish_job(place, job).await)
     })
     .buffer_unordered(at_once)
     .for_each(|done| {

@@ -51,10 +51,11 @@ impl Read for StoppableStdin {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY.as_nanos() as _ };
         loop {
-            if self.stop.is_requested() {
-                return Err(io::Error::other("the service is shutting down"));
-            }
             match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&timeout)) {
+                // What has come is read, to the end of the batch that it is in.
+                Ok(0) if self.stop.is_requested() => {
+                    return Err(io::Error::other("the service is shutting down"));
+                }
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return self.file.read(bytes),
                 Err(error) => return Err(error.into()),
