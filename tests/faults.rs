@@ -43,6 +43,12 @@ fn tagged(folder: &Path) -> Vec<RecordBatch> {
     table.batches().iter().map(|batch| no_latency(batch.record_batch())).collect()
 }
 
+/// All tagged events in one batch: a run that was interrupted divides them otherwise.
+fn rows(folder: &Path) -> RecordBatch {
+    let batches = tagged(folder);
+    arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
 /// Nothing under a final name but a report that says the run failed, and what came with it.
 fn nothing_half_written(out: &Path, file: &str) {
     let names = names_in(out);
@@ -137,10 +143,31 @@ fn a_run_that_ran_out_of_disk_goes_on_when_there_is_room() {
     failed.expect(1, &["tagged.arrow", "No space left", "--resume goes on after"]);
     failure(&mut fixture.replay(&out)).expect(1, &["unfinished run", "--resume", "--force"]);
     success(fixture.replay(&out).args(slow).arg("--resume"));
-    let rows = |batches: Vec<RecordBatch>| {
-        arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap()
-    };
-    assert_eq!(rows(tagged(&out)), rows(tagged(&whole)));
+    assert_eq!(rows(&out), rows(&whole));
+    assert_eq!(names_in(&out), names_in(&whole));
+}
+
+/// The file that the last checkpoint names stays until another checkpoint names its successor.
+#[test]
+fn a_resumed_run_that_fails_at_its_first_checkpoint_can_be_resumed_again() {
+    let fixture = Fixture::new(EVENTS);
+    let (whole, out) = (fixture.path("whole"), fixture.path("out"));
+    let slow = ["--rate", "100kHz", "--checkpoint-every", "20ms"];
+    success(fixture.replay(&whole).args(slow));
+    let full =
+        |file| [("FAULT_CALL", "write"), ("FAULT_ERRNO", ENOSPC), ("FAULT_PATH", file), ("FAULT_AFTER", "2")];
+    failure(with_faults(fixture.replay(&out).args(slow), &full("tagged.arrow")))
+        .expect(1, &["--resume goes on after"]);
+    for (call, file) in
+        [("write", "checkpoint.json"), ("fdatasync", "tagged.arrow"), ("write", "tagged.arrow")]
+    {
+        let at_once = [("FAULT_CALL", call), ("FAULT_ERRNO", EIO), ("FAULT_PATH", file)];
+        let mut command = fixture.replay(&out);
+        let failed = failure(with_faults(command.args(slow).arg("--resume"), &at_once));
+        failed.expect(1, &["Input/output error", "--resume goes on after"]);
+    }
+    success(fixture.replay(&out).args(slow).arg("--resume"));
+    assert_eq!(rows(&out), rows(&whole));
     assert_eq!(names_in(&out), names_in(&whole));
 }
 

@@ -178,6 +178,24 @@ impl ScorerSpec {
         })
     }
 
+    /// Engine, precision, device and build of the library: what the last bits of a score depend on, beside the graph, the batch
+    /// and the version of this program.
+    ///
+    /// # Errors
+    /// [`ScoreError::Runtime`] when ONNX Runtime is asked for and cannot be loaded.
+    pub fn arithmetic(&self) -> Result<String, ScoreError> {
+        let (engine, precision) = (self.engine.name(), self.precision.name());
+        let device = match self.device {
+            Device::Cpu => String::new(),
+            device => format!(" {device}"),
+        };
+        let build = match self.engine {
+            Engine::Onnx => format!(" {}", runtime::environment(self.onnxruntime.as_deref())?.build),
+            Engine::Rten | Engine::Fixed => String::new(),
+        };
+        Ok(format!("{engine} {precision}{device}{build}"))
+    }
+
     /// The scorer of `bundle`, for callers that need just one.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ impl OnnxScorer {
     pub fn new(graph: &Graph, device: Device, library: Option<&Path>) -> Result<Self, ScoreError> {
         let runtime = environment(library)?;
         let session = session(runtime, graph, device)?;
-        let description = format!("onnx ({}, {device})", runtime.library.path.display());
+        let description = format!("onnx ({}, {}, {device})", runtime.build, runtime.library.path.display());
         Ok(Self { session, k: graph.k, description })
     }
 }

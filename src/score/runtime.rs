@@ -89,6 +89,8 @@ pub(super) fn environment(asked_for: Option<&Path>) -> Result<&'static LoadedRun
 pub(super) struct LoadedRuntime {
     pub(super) environment: Environment,
     pub(super) library: RuntimeLibrary,
+    /// Branch and commit that it was built from: another one may round differently.
+    pub(super) build: String,
 }
 
 fn load(asked_for: Option<&Path>) -> Result<LoadedRuntime, ScoreError> {
@@ -102,5 +104,26 @@ fn load(asked_for: Option<&Path>) -> Result<LoadedRuntime, ScoreError> {
         .with_telemetry(false)
         .build()
         .map_err(|error| failed(error.to_string()))?;
-    Ok(LoadedRuntime { environment, library })
+    let build = source_of(ort::info());
+    Ok(LoadedRuntime { environment, library, build })
+}
+
+/// Branch and commit of `ORT Build Info: git-branch=rel-1.27.1, git-commit-id=80dfdfc4, build type=Release, ...`; all of it
+/// where it has neither.
+fn source_of(info: &str) -> String {
+    let parts = info.trim_start_matches("ORT Build Info: ").split(", ");
+    let source: Vec<&str> = parts.filter_map(|part| part.strip_prefix("git-")?.split('=').nth(1)).collect();
+    if source.is_empty() { info.to_owned() } else { source.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::source_of;
+
+    #[test]
+    fn a_build_is_known_by_branch_and_commit() {
+        let info = "ORT Build Info: git-branch=rel-1.27.1, git-commit-id=80dfdfc4, build type=Release, cmake cxx flags: -g";
+        assert_eq!(source_of(info), "rel-1.27.1 80dfdfc4");
+        assert_eq!(source_of("a build of our own"), "a build of our own");
+    }
 }

@@ -36,7 +36,7 @@ pub struct Identity {
     pub events: Vec<String>,
     /// Bundles, each with the SHA-256 of the graph that runs.
     pub models: Vec<String>,
-    /// Engine and precision.
+    /// Engine, precision, device and build of the library: other sums have other last bits.
     pub engine: String,
     /// Paths with model, threshold and prescale.
     pub paths: Vec<String>,

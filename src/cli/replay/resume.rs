@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use trigsieve::model::sha256_hex;
 use trigsieve::pipeline::{Overload, Span};
-use trigsieve::score::{Device, ScorerFactory};
+use trigsieve::score::ScorerFactory;
 use trigsieve::sink::{CHECKPOINT, Checkpoint, Identity, OutputFormat, RunFolder, RunStatus};
 use trigsieve::trigger::ResolvedPath;
 
@@ -154,16 +154,11 @@ fn identity(resolved: &Resolved, span: u64) -> anyhow::Result<Identity> {
         // Every bit of the threshold counts.
         format!("{bit}: {name}: model {model_index} >= {threshold:e}, 1 in {prescale}")
     };
-    // Other sums, other last bits.
-    let device = match resolved.spec.device {
-        Device::Cpu => String::new(),
-        device => format!(" {device}"),
-    };
     Ok(Identity {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         events,
         models: models.map(model).collect(),
-        engine: format!("{} {}{device}", resolved.spec.engine.name(), resolved.spec.precision.name()),
+        engine: resolved.spec.arithmetic()?,
         paths: resolved.paths.iter().map(path).collect(),
         batch: resolved.plan.batch,
         span,
