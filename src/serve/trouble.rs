@@ -9,6 +9,8 @@ pub enum Trouble {
     Malformed,
     /// No model takes a frame.
     Refused,
+    /// A message goes to the dead letters.
+    GivenUp,
     /// A connection ended before its time.
     Closed,
     /// A connection could not be taken, or is one too many.
@@ -18,8 +20,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Self; 5] =
-        [Self::Malformed, Self::Refused, Self::Closed, Self::NotConnected, Self::Unauthorised];
+    const ALL: [Self; 6] =
+        [Self::Malformed, Self::Refused, Self::GivenUp, Self::Closed, Self::NotConnected, Self::Unauthorised];
 
     /// Its name in the log.
     #[must_use]
@@ -27,6 +29,7 @@ impl Trouble {
         match self {
             Self::Malformed => "malformed",
             Self::Refused => "refused",
+            Self::GivenUp => "given_up",
             Self::Closed => "closed",
             Self::NotConnected => "not_connected",
             Self::Unauthorised => "unauthorised",

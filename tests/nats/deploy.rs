@@ -115,9 +115,14 @@ impl Farm {
         let line =
             unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/trigsieve ")).unwrap();
         let hosts = "node1.example:4222,node2.example:4222,node3.example:4222";
+        let library = trigsieve::score::find_runtime(None).unwrap().path.display().to_string();
         let environment = replaced(
             &deploy("trigsieve.env"),
-            [(hosts, self.hosts()), ("/etc/trigsieve", self.folder.display().to_string())],
+            [
+                (hosts, self.hosts()),
+                ("/etc/trigsieve", self.folder.display().to_string()),
+                ("/usr/local/lib/libonnxruntime.so", library),
+            ],
         );
         let value = |name: &str| {
             let value = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -128,7 +133,11 @@ impl Farm {
             None => word.to_owned(),
         });
         let mut command = trigsieve(&["-v"]);
-        command.args(words);
+        command.args(words).env_clear().envs(
+            environment.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')),
+        );
+        // Nothing is found by where it is, as on a host without this project.
+        command.current_dir(&self.folder);
         command
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use async_nats::ConnectOptions;
+
 use crate::common::{Fixture, Signer, success, sum_of_squares, sum_of_squares_and, trigsieve, write_bundle};
-use crate::server::NatsServer;
+use crate::server::{NatsServer, messages};
 use crate::worker::{Worker, results};
 use crate::{Places, Running};
 
@@ -70,6 +72,22 @@ fn a_bucket_without_the_model_or_with_half_of_it_is_an_error() {
     success(&mut publish(&fixture.model, &model));
     let (code, text) = serve(&format!("{}/MODELS/other", server.url()));
     assert!(code == Some(1) && text.contains("object `other/model.toml`"), "{text}");
+    // An object that stands for itself is not looked for without end.
+    let url = server.url();
+    let (subject, info) = messages(&url, ConnectOptions::new(), "OBJ_MODELS")
+        .into_iter()
+        .filter(|(subject, _)| subject.starts_with("$O.MODELS.M."))
+        .map(|(subject, info)| (subject, serde_json::from_slice::<serde_json::Value>(&info).unwrap()))
+        .find(|(_, info)| info["name"] == "squares/model.toml")
+        .unwrap();
+    let mut link = info;
+    link["options"]["link"] = serde_json::json!({"bucket": "MODELS", "name": "squares/model.toml"});
+    server.ask(|client| async move {
+        let context = async_nats::jetstream::new(client);
+        context.publish(subject, link.to_string().into()).await.unwrap().await.unwrap();
+    });
+    let (code, text) = serve(&model);
+    assert!(code == Some(1) && text.contains("`squares/model.toml` is a link"), "{text}");
     // A bundle whose file is not what its card says does not get in.
     let broken = fixture.path("broken");
     write_bundle(&broken, "broken", &sum_of_squares());

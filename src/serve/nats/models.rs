@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::jetstream::object_store::{self, GetErrorKind, ObjectStore};
+use async_nats::jetstream::object_store::{self, GetErrorKind, InfoErrorKind, ObjectStore};
 use crossbeam_channel as channel;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -212,9 +212,17 @@ fn signature_of(name: &str, card: &str) -> String {
     format!("{name}/{card}.minisig")
 }
 
-/// An object, if it is there.
+/// An object, if it is there. One that stands for another is none of ours, and could stand for itself.
 async fn get(store: &ObjectStore, name: &str, limit: usize) -> Result<Option<Vec<u8>>, String> {
     let failed = |error: &dyn std::error::Error| format!("object `{name}`: {}", chain(error));
+    let is_link = match store.info(name).await {
+        Ok(info) => info.options.is_some_and(|options| options.link.is_some()),
+        Err(error) if error.kind() == InfoErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    };
+    if is_link {
+        return Err(format!("object `{name}` is a link, which is not followed"));
+    }
     let object = match store.get(name).await {
         Ok(object) => object,
         Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),

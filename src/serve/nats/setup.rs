@@ -9,6 +9,10 @@ use super::link::{Link, chain};
 use super::{CreateSettings, NatsAddress};
 use crate::serve::ServeError;
 
+/// What is set aside for dead letters, as a part of what is for frames, and not less than so many bytes where those have them.
+const DEAD_SHARE: i64 = 10;
+const DEAD_BYTES: i64 = 64 << 20;
+
 /// A stream and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -76,6 +80,7 @@ fn config_of(name: &str, purpose: Purpose, subjects: Vec<String>, settings: &Cre
             ..common
         },
         Purpose::Dead => Config {
+            max_bytes: (settings.max_bytes / DEAD_SHARE).max(settings.max_bytes.min(DEAD_BYTES)),
             max_age: settings.max_age,
             discard: DiscardPolicy::Old,
             duplicate_window: settings.duplicate_window.min(settings.max_age),

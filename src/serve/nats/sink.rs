@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 use crossbeam_channel as channel;
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::counts::NatsSinkCounts;
 use super::link::{Link, chain};
@@ -22,6 +22,10 @@ use crate::serve::{Claim, Decided, Outlet, ServeError, unique_name};
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Of failures in a row to get one, one in so many is logged.
 const WARN_EVERY: u32 = 100;
+/// Between two lines on frames that cannot be published.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// KiB of frames that are being published; each is there twice meanwhile.
+const PUBLISHING_KIB: u32 = 64 << 10;
 
 /// Decisions and accepted events to a JetStream stream, a subject for each frame: `STREAM.decisions.RUN.SOURCE.EVENT` and
 /// `STREAM.accepted.RUN.SOURCE.EVENT`, with the id of the frame's first event.
@@ -37,6 +41,10 @@ pub struct NatsOutlet {
     stream: String,
     worker: String,
     counts: Arc<NatsSinkCounts>,
+    /// A permit for a KiB of frames.
+    room: Arc<Semaphore>,
+    /// Frames given back, and when that was last said.
+    given_back: (u64, Option<Instant>),
     /// Last, so that its thread goes when nobody waits for it.
     link: Link,
 }
@@ -48,6 +56,7 @@ struct Job {
     claim: Option<Arc<Claim>>,
     record: DecisionRecord,
     frame: Bytes,
+    room: OwnedSemaphorePermit,
 }
 
 /// Number and claim of a job, and why it can never be done, if that is so.
@@ -95,6 +104,8 @@ impl NatsOutlet {
             stream: stream.clone(),
             worker: unique_name("worker", SystemTime::now()),
             counts,
+            room: Arc::new(Semaphore::new(PUBLISHING_KIB as usize)),
+            given_back: (0, None),
             link,
         })
     }
@@ -110,8 +121,16 @@ impl NatsOutlet {
     fn note(&mut self, (number, claim, outcome): Done) -> Result<(), ServeError> {
         if let Err(reason) = outcome {
             let claim = claim.ok_or_else(|| self.link.error(&*reason))?;
-            tracing::error!("{}: a frame cannot be published and is given back: {reason}", self.stream);
             claim.give_up();
+            let (times, told) = &mut self.given_back;
+            *times += 1;
+            if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                *told = Some(Instant::now());
+                let name = &self.stream;
+                tracing::error!(
+                    "{name}: a frame cannot be published and is given back ({times} so far): {reason}"
+                );
+            }
         }
         self.early.insert(number);
         self.counts.done();
@@ -125,8 +144,14 @@ impl NatsOutlet {
 impl Outlet for NatsOutlet {
     fn take(&mut self, block: &Decided) -> Result<(), ServeError> {
         let record = DecisionRecord::new(block, &self.worker);
-        let frame = Bytes::copy_from_slice(block.arrived.frame.bytes());
-        let job = Job { number: self.taken, claim: block.arrived.claim().cloned(), record, frame };
+        let bytes = block.arrived.frame.bytes();
+        // A frame alone always has room.
+        let kib = u32::try_from(bytes.len().div_ceil(1024)).unwrap_or(u32::MAX).min(PUBLISHING_KIB);
+        let room = self.link.block_on(Arc::clone(&self.room).acquire_many_owned(kib));
+        let room = room.map_err(|error| self.link.error(error.to_string()))?;
+        let claim = block.arrived.claim().cloned();
+        let frame = Bytes::copy_from_slice(bytes);
+        let job = Job { number: self.taken, claim, record, frame, room };
         self.taken += 1;
         self.counts.begun();
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.blocking_send(job).is_ok());
@@ -192,7 +217,7 @@ async fn publish_all(place: Place, jobs: mpsc::Receiver<Job>, told: channel::Sen
 }
 
 async fn publish_job(place: &Place, job: Job) -> Result<(), String> {
-    let mut record = job.record;
+    let Job { mut record, frame: bytes, room: _room, .. } = job;
     let name = |separator| frame_name(record.run, record.source, record.first_event_id, separator);
     let (id, key) = (name('-'), name('.'));
     let subject = format!("{}.decisions.{key}", place.name);
@@ -203,7 +228,7 @@ async fn publish_job(place: &Place, job: Job) -> Result<(), String> {
         payload: record.to_json().into(),
         once: true,
     };
-    let frame = frame_of(&job.frame)?;
+    let frame = frame_of(&bytes)?;
     while publish(&place.context, &publication, place.counts.published()).await? == Published::WasThere {
         if let Some(stored) = stored_record(place, &subject, &frame).await? {
             record = stored;

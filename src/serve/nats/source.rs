@@ -16,7 +16,7 @@ use super::publish::{Publication, PublishCounts, publish};
 use super::setup::{self, Purpose, is_missing};
 use super::{NatsAddress, frames_subjects};
 use crate::serve::intake::NotTaken;
-use crate::serve::{Intake, ReceiveLimits, Receiver, ServeError, StopReceiving};
+use crate::serve::{Intake, ReceiveLimits, Receiver, ServeError, StopReceiving, Trouble};
 use trigsieve_frame::{Frame, HEADER_BYTES};
 
 /// How long a request for messages waits for the first: no longer than a stop may take.
@@ -35,8 +35,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BELIEVE_GONE: Duration = Duration::from_secs(10);
 /// How often the receiver looks whether it should stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Of refused frames, one in so many is logged.
-const LOG_EVERY: u64 = 1000;
 
 /// Frames of a JetStream stream, through a durable pull consumer that any number of processes share. A message is acknowledged
 /// when the results of its frame are durable, and the server confirms that.
@@ -50,7 +48,6 @@ pub struct NatsReceiver {
     dead_subject: Option<String>,
     max_deliver: i64,
     stream: String,
-    refused: u64,
 }
 
 /// How to ask for messages.
@@ -111,21 +108,21 @@ impl NatsReceiver {
         let counts = Arc::new(NatsSourceCounts::new(&name, link.disconnects()));
         let custody = Arc::new(Custody::new(link, config.ack_wait, counts));
         let buried = Arc::default();
-        let (stream, max_deliver, refused) = (stream.clone(), config.max_deliver, 0);
-        Ok(Self { name, limits, consumer, custody, buried, pull, dead_subject, max_deliver, stream, refused })
+        let (stream, max_deliver) = (stream.clone(), config.max_deliver);
+        Ok(Self { name, limits, consumer, custody, buried, pull, dead_subject, max_deliver, stream })
     }
 
     fn accept(&mut self, message: Delivered, intake: &Intake) -> Result<(), NotTaken> {
         if self.max_deliver > 0 && message.delivered >= self.max_deliver {
             let reason = format!("delivered {} times without a result", message.delivered);
-            self.bury(message, &reason);
+            self.bury(message, &reason, intake);
             return Ok(());
         }
         let len = message.payload.len();
         let limit = HEADER_BYTES + self.limits.frame.payload_bytes as usize;
         if len > limit {
             intake.monitor().malformed();
-            self.bury(message, &format!("{len} bytes, more than the limit of {limit}"));
+            self.bury(message, &format!("{len} bytes, more than the limit of {limit}"), intake);
             return Ok(());
         }
         let mut buffer = intake.buffer();
@@ -135,7 +132,7 @@ impl NatsReceiver {
             Err((buffer, error)) => {
                 intake.recycle(buffer);
                 intake.monitor().malformed();
-                self.bury(message, &error.to_string());
+                self.bury(message, &error.to_string(), intake);
                 Ok(())
             }
         }
@@ -155,19 +152,19 @@ impl NatsReceiver {
             Err(NotTaken::Closed) => Err(NotTaken::Closed),
             // Another worker may have the right model; if none has, the last delivery goes to the dead letters.
             Err(NotTaken::Refused(reason)) => {
-                if self.refused.is_multiple_of(LOG_EVERY) {
-                    tracing::warn!("{}: message {} is refused: {reason}", self.name, message.stream_sequence);
-                }
-                self.refused += 1;
+                intake.monitor().trouble(Trouble::Refused, || {
+                    format!("{}: message {} is refused: {reason}", self.name, message.stream_sequence)
+                });
                 Ok(())
             }
         }
     }
 
     /// Puts a message away that will never be decided, and tells the server not to deliver it again.
-    fn bury(&self, message: Delivered, reason: &str) {
+    fn bury(&self, message: Delivered, reason: &str, intake: &Intake) {
         let place = format!("message {} of stream `{}`", message.stream_sequence, self.stream);
-        tracing::warn!("{}: {place} is given up: {reason}", self.name);
+        let words = || format!("{}: {place} is given up: {reason}", self.name);
+        intake.monitor().trouble(Trouble::GivenUp, words);
         let buried = self.dead_subject.as_ref().is_none_or(|subject| {
             let publication = dead_letter(subject, &self.stream, &message, reason);
             let link = self.custody.link();
