@@ -19,7 +19,9 @@ impl Rows<'_> {
         }
     }
 
-    fn element(&self) -> Element {
+    /// Their type.
+    #[must_use]
+    pub fn element(&self) -> Element {
         match self {
             Self::F32(_) => Element::F32,
             Self::I16(_) => Element::I16,

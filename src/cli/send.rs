@@ -11,8 +11,9 @@ use trigsieve::pipeline::{Span, Stop};
 use trigsieve::send::{
     ArrowTarget, Faults, FrameTarget, NatsTarget, SendPlan, SendReport, StreamTarget, UdpTarget, send,
 };
-use trigsieve::serve::{Address, NatsPublisher};
+use trigsieve::serve::{Address, HEADER_BYTES, Limits, NatsPublisher};
 use trigsieve::source::{Clock, EventSet, FillingScheme};
+use trigsieve_frame::Element;
 
 use super::Context;
 use super::exit::usage;
@@ -27,8 +28,10 @@ use super::units::format_rate;
 const DATAGRAM_BYTES: usize = 65_507;
 /// Events of a frame where nothing else limits it.
 const FRAME_EVENTS: u32 = 4096;
-/// The same on NATS, whose messages have 1 MiB at most unless the server is told otherwise.
+/// The same on NATS.
 const MESSAGE_EVENTS: u32 = 1024;
+/// Half of what a message on NATS may have unless the server is told otherwise: what is made of a frame may be longer than it.
+const MESSAGE_BYTES: usize = 512 << 10;
 
 /// Send events to a service as a detector would: in frames, paced by the bunch clock, with faults on request.
 #[derive(Args, Debug)]
@@ -159,27 +162,30 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
 
 /// As many events as asked for, where they fit.
 fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
-    if !matches!(args.to, Address::Udp(_) | Address::Multicast(..)) {
-        let nats = matches!(args.to, Address::Nats(_));
-        return Ok(args.frame_events.unwrap_or(if nats { MESSAGE_EVENTS } else { FRAME_EVENTS }));
-    }
-    let schema = set.tables()[0].schema();
-    let input_bytes = match schema.element {
-        ElementType::F32 => 4,
-        ElementType::I16 => 2,
+    // What the other side is known to take; only datagrams cannot be larger whatever it says.
+    let (what, bytes, usual) = match args.to {
+        Address::Udp(_) | Address::Multicast(..) => ("datagram", DATAGRAM_BYTES - HEADER_BYTES, FRAME_EVENTS),
+        Address::Nats(_) => ("message", MESSAGE_BYTES - HEADER_BYTES, MESSAGE_EVENTS),
+        _ => ("frame", Limits::default().payload_bytes as usize, FRAME_EVENTS),
     };
-    // With ids of its own for each event, which not all frames need.
-    let most = (DATAGRAM_BYTES - trigsieve::serve::HEADER_BYTES) / (schema.k * input_bytes + 16);
+    let is_datagram = what == "datagram";
+    let schema = set.tables()[0].schema();
+    let element = match schema.element {
+        ElementType::F32 => Element::F32,
+        ElementType::I16 => Element::I16,
+    };
+    let k = u32::try_from(schema.k).unwrap_or(u32::MAX);
+    let most = Limits { payload_bytes: bytes as u32, ..Limits::default() }.events_of(k, element);
     match args.frame_events {
-        Some(asked) if asked as usize > most => Err(usage(format!(
-            "--frame-events {asked}: {most} events of {} inputs fit into a datagram",
-            schema.k
-        ))),
-        Some(asked) => Ok(asked),
-        None if most == 0 => {
-            Err(usage(format!("an event of {} inputs does not fit into a datagram", schema.k)))
+        Some(asked) if is_datagram && asked > most => {
+            Err(usage(format!("--frame-events {asked}: {most} events of {k} inputs fit into a datagram")))
         }
-        None => Ok((most as u32).min(FRAME_EVENTS)),
+        Some(asked) => Ok(asked),
+        None if most == 0 && is_datagram => {
+            Err(usage(format!("an event of {k} inputs does not fit into a datagram")))
+        }
+        // Of a larger event the other side says what it does not take.
+        None => Ok(most.clamp(1, usual)),
     }
 }
 

@@ -86,7 +86,8 @@ pub struct ServeArgs {
     /// End when this many senders have said that they are done.
     #[arg(long, value_name = "SENDERS")]
     until_end: Option<u64>,
-    /// At the end, give up deciding what has come after this time.
+    /// At the end, give up deciding what has come after this time; half of it is for what the kernel still holds and what is
+    /// being sent.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
     drain_time: Duration,
 }

@@ -109,6 +109,7 @@ impl Control {
         let deployment = Arc::new(loaded);
         *generation += 1;
         self.intake.deploy(Arc::clone(&deployment));
+        self.monitor().deployed(&deployment);
         deployment.log();
         Ok(deployment)
     }

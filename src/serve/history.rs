@@ -48,8 +48,9 @@ impl History {
         for (series, value) in self.latency_ns.iter_mut().zip([latency.p50, latency.p99, latency.p99_9]) {
             push(series, value);
         }
-        for (path, rate) in self.paths.iter_mut().zip(&recent.paths) {
-            push(&mut path.accepted_hz, Some(rate.accepted_hz));
+        // None of the first look: a rate is of two.
+        for (number, path) in self.paths.iter_mut().enumerate() {
+            push(&mut path.accepted_hz, recent.paths.get(number).map(|rate| rate.accepted_hz));
         }
     }
 }

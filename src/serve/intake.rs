@@ -1,8 +1,8 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Sender, TrySendError};
 
 use super::tracker::{Tracker, Verdict};
 use super::{Claim, Deployment, DropCause, Monitor};
@@ -85,8 +85,7 @@ pub struct Intake {
     current: RwLock<Arc<Deployment>>,
     tracker: Mutex<Tracker>,
     monitor: Arc<Monitor>,
-    spare: (Sender<FrameBuffer>, Receiver<FrameBuffer>),
-    spare_bytes: AtomicUsize,
+    spare: Mutex<Spare>,
     /// Memory of the frames that are on their way, and the most that they may be.
     on_their_way: AtomicU64,
     most_bytes: u64,
@@ -95,6 +94,14 @@ pub struct Intake {
 struct Queue {
     next: u64,
     sender: Option<Sender<Arrived>>,
+}
+
+/// Buffers for further frames. The last that came back goes first: it is still in the cache, and those of an old backlog are left
+/// alone.
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<FrameBuffer>,
+    bytes: usize,
 }
 
 impl Intake {
@@ -110,8 +117,7 @@ impl Intake {
             current: RwLock::new(deployment),
             tracker: Mutex::new(tracker),
             monitor,
-            spare: crossbeam_channel::bounded(SPARE_BUFFERS),
-            spare_bytes: AtomicUsize::new(0),
+            spare: Mutex::default(),
             on_their_way: AtomicU64::new(0),
             most_bytes,
         }
@@ -137,19 +143,19 @@ impl Intake {
     /// A buffer to receive into.
     #[must_use]
     pub fn buffer(&self) -> FrameBuffer {
-        let Ok(buffer) = self.spare.1.try_recv() else { return FrameBuffer::default() };
-        self.spare_bytes.fetch_sub(buffer.capacity_bytes(), Ordering::Relaxed);
+        let mut spare = self.spare();
+        let Some(buffer) = spare.buffers.pop() else { return FrameBuffer::default() };
+        spare.bytes -= buffer.capacity_bytes();
         buffer
     }
 
     /// Gives a buffer back.
     pub fn recycle(&self, buffer: FrameBuffer) {
         let bytes = buffer.capacity_bytes();
-        // Relaxed: an estimate is enough, it bounds memory and orders nothing.
-        if self.spare_bytes.load(Ordering::Relaxed) + bytes <= SPARE_BYTES
-            && self.spare.0.try_send(buffer).is_ok()
-        {
-            self.spare_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut spare = self.spare();
+        if spare.bytes + bytes <= SPARE_BYTES && spare.buffers.len() < SPARE_BUFFERS {
+            spare.bytes += bytes;
+            spare.buffers.push(buffer);
         }
     }
 
@@ -362,6 +368,10 @@ impl Intake {
         self.monitor.arrived(events);
         self.monitor.drop_events(cause, events);
         self.recycle(frame.into_buffer());
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {

@@ -9,7 +9,7 @@ use super::scores::ScoreCounts;
 use super::trouble::{Trouble, Troubles};
 use super::{Deployment, ModelId, NatsSinkCounts, NatsSinkReport, NatsSourceCounts, NatsSourceReport};
 use crate::latency::{Percentiles, add, histogram};
-use crate::trigger::PathCounter;
+use crate::trigger::{PathCounter, Prescaler};
 
 /// Why events of a stream got no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub struct Snapshot {
     pub events_settled: u64,
     /// Reloads that changed nothing, because models or menu could not be used.
     pub reloads_refused: u64,
-    /// The deployment of the latest block.
+    /// The deployment in force.
     pub generation: u64,
     /// Its models.
     pub models: Vec<ModelId>,
@@ -318,8 +318,15 @@ impl Monitor {
     }
 
     /// The deployment of the latest block.
-    pub(super) fn latest_deployment(&self) -> Option<Arc<Deployment>> {
+    pub(super) fn deployment_in_force(&self) -> Option<Arc<Deployment>> {
         lock(&self.delivered).deployment.clone()
+    }
+
+    /// `deployment` is in force for the frames from now on; nothing has passed its paths yet.
+    pub(super) fn deployed(&self, deployment: &Arc<Deployment>) {
+        let mut view = lock(&self.delivered);
+        view.paths = Prescaler::new(&deployment.paths).counters().to_vec();
+        view.deployment = Some(Arc::clone(deployment));
     }
 
     /// A block has reached the outlets.
@@ -333,6 +340,10 @@ impl Monitor {
         let mut view = lock(&self.delivered);
         view.events += events;
         view.accepted += accepted;
+        // One that came before the models were changed is not what is shown any more.
+        if view.deployment.as_ref().is_some_and(|known| known.generation > deployment.generation) {
+            return;
+        }
         if !view.deployment.as_ref().is_some_and(|known| Arc::ptr_eq(known, deployment)) {
             view.deployment = Some(Arc::clone(deployment));
         }

@@ -92,6 +92,7 @@ impl Service {
         deployment.log();
         let workers = config.deployment.workers;
         let monitor = Arc::new(Monitor::new(workers));
+        monitor.deployed(&deployment);
         monitor.count_nats(
             config.receivers.iter().filter_map(|receiver| receiver.nats()).collect(),
             config.outlets.iter().filter_map(|outlet| outlet.nats()).collect(),
@@ -186,10 +187,10 @@ impl Service {
     pub fn drain(mut self, deadline: Duration) -> ServiceEnd {
         let until = Instant::now() + deadline;
         let control = &self.control;
-        control.stop.request();
         let receivers_end = |receivers: &[JoinHandle<()>]| receivers.iter().all(JoinHandle::is_finished);
         // A sender that is silent in the middle of a frame must not use up the time of what the others have sent.
         let receive_until = Instant::now() + deadline / 2;
+        control.stop.request(receive_until);
         while !receivers_end(&self.receivers) && Instant::now() < receive_until {
             if control.shared.has_failed.load(Ordering::SeqCst) {
                 // Receivers may be waiting for a place in a queue that nobody empties.

@@ -87,7 +87,7 @@ impl Tracker {
         let verdict = if number >= sender.next {
             sender.give_up_to(number, monitor);
             // The end of a sender is not a frame in its numbering, and is said more than once.
-            sender.next = number + u64::from(!header.end);
+            sender.next = number.saturating_add(u64::from(!header.end));
             Verdict::New
         } else if sender.missing.take(number) {
             monitor.frame_found();
@@ -140,7 +140,7 @@ impl Tracker {
             }
         } else if number == sender.next {
             ready.push((frame, received));
-            sender.next += 1;
+            sender.next = number.saturating_add(1);
         } else {
             sender.held.insert(number, (frame, received));
             if sender.held.len() > most
@@ -243,7 +243,8 @@ impl Sender {
         let mut ready = Vec::new();
         while let Some(held) = self.held.remove(&self.next) {
             ready.push(held);
-            self.next += 1;
+            // Nothing comes after the last number there is.
+            self.next = self.next.saturating_add(1);
         }
         ready
     }
@@ -414,6 +415,19 @@ mod tests {
         let last = 4 * super::GAPS as u64 - 2;
         assert_eq!(see(&mut tracker, 3, last), Verdict::New);
         assert_eq!(see(&mut tracker, 3, 0), Verdict::Duplicate, "the first ones are forgotten");
+    }
+
+    #[test]
+    fn the_last_number_there_is_does_not_begin_anew() {
+        let (mut tracker, monitor) = tracker();
+        for number in [0, 1, u64::MAX] {
+            assert_eq!(tracker.see(frame(number, false).header(), &monitor), Verdict::New);
+        }
+        assert_eq!(tracker.see(frame(1, false).header(), &monitor), Verdict::Duplicate);
+        let (mut tracker, monitor) = self::tracker();
+        assert_eq!(through(&mut tracker, &monitor, &[0, u64::MAX]), [0]);
+        assert_eq!(tracker.release_all(&monitor).len(), 1);
+        assert_eq!(through(&mut tracker, &monitor, &[0]), [0_u64; 0]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Watch {
         log_dead_time(seen.dead_time.look(counts.events_dropped.queue_full));
         log_lost(seen.lost.look(counts.frames_lost));
         let (uptime, names) = (counts.uptime_seconds, names_of(&counts));
-        if let Some(deployment) = self.monitor.latest_deployment() {
+        if let Some(deployment) = self.monitor.deployment_in_force() {
             let scores = self.monitor.scores(deployment.generation);
             seen.scores.look(now, &deployment, &scores, self.drift_alarm);
         }

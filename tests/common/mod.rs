@@ -3,6 +3,8 @@
 // Every test binary compiles this module and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod in_process;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -66,7 +68,7 @@ pub fn write_events(path: &Path, events: usize, k: usize, encoding: &str) {
     let mut writer = EventWriter::create(path, schema.to_arrow([])).unwrap();
     if events > 0 {
         let ids: Vec<u64> = (0..events as u64).collect();
-        let row = |id: u64| (0..k).map(move |input| id as f32 / (1 << input) as f32 * 1e-3);
+        let row = |id: u64| (0..k).map(move |input| id as f32 / (1_u32 << (input % 32)) as f32 * 1e-3);
         let inputs = ids.iter().copied().flat_map(row).collect();
         writer.write_events(ids.clone(), ids, inputs, Vec::new()).unwrap();
     }

@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 
 use trigsieve::serve::{HttpLimits, State};
 
+use crate::common::in_process::FAILING_RUN;
 use crate::common::{constant, sum_of_squares, write_bundle};
-use crate::running::{Answer, FAILING_RUN, Running, TOKEN};
+use crate::running::{Answer, Running, TOKEN};
 
 const MENU: &str = "
 [[path]]
@@ -30,6 +31,11 @@ fn settled(running: &Running, events: u64) -> bool {
 #[test]
 fn metrics_are_the_counts_of_the_service() {
     let running = running();
+    // What is in force is told before anything comes.
+    let metrics = running.metrics();
+    assert_eq!(metrics["trigsieve_deployment_generation"], 1.0);
+    assert_eq!(metrics["trigsieve_path_prescale{path=\"tight\",model=\"squares\"}"], 2.0);
+    assert!(metrics.keys().any(|name| name.starts_with("trigsieve_model_info")), "{metrics:#?}");
     // 2 of 5 events pass `loose`, 1 `tight`, 1 is invalid; then as many again, but for the prescale of `tight`.
     let frame: &[f32] = &[0.0, 0.5, 2.0, 20.0, f32::NAN];
     running.send(1, &[frame, frame]);
@@ -97,7 +103,10 @@ fn recent_rates_are_those_of_the_events_sent() {
     let history: serde_json::Value =
         serde_json::from_str(&running.ask("GET", "/api/history", &[]).body).unwrap();
     let rates = history["events_in_hz"].as_array().unwrap().iter().map(|rate| rate.as_f64().unwrap());
-    assert!(rates.clone().count() > 8 && rates.sum::<f64>() > 0.0, "{history}");
+    assert!(rates.clone().count() > 8 && rates.clone().sum::<f64>() > 0.0, "{history}");
+    for path in history["paths"].as_array().unwrap() {
+        assert_eq!(path["accepted_hz"].as_array().unwrap().len(), rates.clone().count(), "{path}");
+    }
 }
 
 #[test]
@@ -160,12 +169,15 @@ fn a_reload_needs_the_token_and_a_menu_that_works() {
     std::fs::write(running.fixture.path("menu.toml"), MENU.replace("tight", "tighter")).unwrap();
     let answer = running.ask("POST", "/reload", &right);
     assert!(answer.status == 200 && answer.body.contains("\"generation\":2"), "{answer:?}");
+    // Before any event.
+    let tighter = "trigsieve_path_passed_total{path=\"tighter\",model=\"squares\"}";
+    assert_eq!(running.metrics()[tighter], 0.0);
     running.send(1, &[&[1.0, 20.0]]);
     running.wait_until(|running| settled(running, 2));
     let metrics = running.metrics();
     assert_eq!(metrics["trigsieve_deployment_generation"], 2.0);
     assert_eq!(metrics["trigsieve_reloads_refused_total"], 2.0);
-    assert_eq!(metrics["trigsieve_path_passed_total{path=\"tighter\",model=\"squares\"}"], 1.0);
+    assert_eq!(metrics[tighter], 1.0);
 }
 
 #[test]

@@ -1,19 +1,17 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trigsieve::model::Precision;
-use trigsieve::score::{Device, Engine, ScorerSpec};
 use trigsieve::serve::{
-    Admission, Decided, DeploymentSpec, HttpDoor, HttpLimits, HttpServer, MenuSource, Operations, Outlet,
-    ReceiveLimits, ServeError, Service, ServiceConfig, SocketText, StreamListener, StreamReceiver, Token,
-    Window,
+    HttpDoor, HttpLimits, HttpServer, Operations, Outlet, ReceiveLimits, Service, ServiceConfig, SocketText,
+    StreamListener, StreamReceiver, Token,
 };
 use trigsieve_frame::{Batch, Ids, Rows, encode};
 
+use crate::common::in_process::{Nowhere, config};
 use crate::common::{Fixture, K};
 
 /// A service in this process, with TCP as source and its HTTP side.
@@ -24,41 +22,13 @@ pub struct Running {
     source: SocketAddr,
 }
 
-/// Keeps nothing; everything is durable at once, until it is to fail.
-struct Nowhere(u64);
-
-impl Outlet for Nowhere {
-    fn take(&mut self, block: &Decided) -> Result<(), ServeError> {
-        if block.arrived.frame.header().run == FAILING_RUN {
-            return Err(ServeError::Outlet("the disk is full".to_owned()));
-        }
-        self.0 += 1;
-        Ok(())
-    }
-
-    fn tend(&mut self, _: Instant) -> Result<(), ServeError> {
-        Ok(())
-    }
-
-    fn settled(&self) -> u64 {
-        self.0
-    }
-
-    fn finish(&mut self) -> Result<(), ServeError> {
-        Ok(())
-    }
-}
-
-/// A run that the outlet cannot keep.
-pub const FAILING_RUN: u32 = 666;
-
 /// The token of [`Running::start`] with one.
 pub const TOKEN: &str = "correct-horse-battery-staple";
 
 impl Running {
     /// With this menu.
     pub fn start(menu: &str, with_token: bool, limits: HttpLimits) -> Self {
-        Self::start_with(menu, with_token, limits, Operations::default(), |_| Box::new(Nowhere(0)))
+        Self::start_with(menu, with_token, limits, Operations::default(), |_| Box::new(Nowhere::default()))
     }
 
     /// With these operations, and the outlet of a folder.
@@ -74,17 +44,10 @@ impl Running {
         std::fs::write(fixture.path("token"), TOKEN).unwrap();
         let listener = StreamListener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let source = listener.address().strip_prefix("tcp://").unwrap().parse().unwrap();
-        let config = ServiceConfig {
-            deployment: spec(fixture.model.clone(), fixture.path("menu.toml")),
-            receivers: vec![Box::new(StreamReceiver::new(listener, ReceiveLimits::default()))],
-            outlets: vec![outlet(fixture.folder.path())],
-            queue_frames: 64,
-            queue_bytes: 64 << 20,
-            batch: 256,
-            window: Window::default(),
-            operations,
-        };
-        let service = Service::start(config).unwrap();
+        let receiver = Box::new(StreamReceiver::new(listener, ReceiveLimits::default()));
+        let outlet = outlet(fixture.folder.path());
+        let config = config(fixture.model.clone(), fixture.path("menu.toml"), receiver, outlet);
+        let service = Service::start(ServiceConfig { operations, ..config }).unwrap();
         let SocketText(anywhere) = ":0".parse().unwrap();
         let token = with_token.then(|| Token::load(&fixture.path("token")).unwrap());
         let door = HttpDoor::open(anywhere).unwrap();
@@ -171,24 +134,6 @@ impl Sender {
     pub fn send(&mut self, events: &[f32]) {
         self.stream.write_all(&frame(self.run, self.sequence, events)).unwrap();
         self.sequence += 1;
-    }
-}
-
-fn spec(model: PathBuf, menu: PathBuf) -> DeploymentSpec {
-    let scorer = ScorerSpec {
-        engine: Engine::Rten,
-        precision: Precision::Float,
-        device: Device::Cpu,
-        onnxruntime: None,
-        simd: None,
-    };
-    DeploymentSpec {
-        models: vec![model],
-        menu: MenuSource::File(menu),
-        scorer,
-        workers: 2,
-        layout: None,
-        admission: Admission::default(),
     }
 }
 

@@ -1,12 +1,21 @@
 //! What was taken is decided and kept, and who sent what was not is told: with models that change, senders that stop in the middle
 //! of a frame, and a service that ends while others send.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Cursor, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::common::{Fixture, success, write_events};
+use arrow_ipc::writer::StreamWriter;
+use trigsieve::event::EventTable;
+use trigsieve::serve::{
+    ArrowStream, FrameBuffer, ReceiveLimits, Receiver, Service, ServiceConfig, StdinReceiver, StopReceiving,
+    StreamListener, StreamReceiver, UdpReceiver,
+};
+use trigsieve_frame::{Batch, Ids, Rows, encode};
+
+use crate::common::in_process::{Nowhere, config};
+use crate::common::{Fixture, K, success, trigsieve, write_events};
 use crate::service::{Serve, count, replayed, send, served};
 
 fn started(fixture: &Fixture, to: &str, run: usize, args: &[&str]) -> Child {
@@ -114,4 +123,103 @@ fn frames_that_were_refused_are_taken_when_they_come_again() {
     assert!(end.status.success(), "{}", end.log);
     assert_eq!(count(&end.report, "/events_dropped/duplicate"), 0);
     assert_eq!(served(&folder), expected);
+}
+
+/// With this source, in this process.
+fn service(fixture: &Fixture, receiver: Box<dyn Receiver>) -> ServiceConfig {
+    let menu = fixture.path("menu.toml");
+    std::fs::write(&menu, "[[path]]\nname = \"all\"\nmodel = \"squares\"\nthreshold = 0.0\n").unwrap();
+    config(fixture.model.clone(), menu, receiver, Box::new(Nowhere::default()))
+}
+
+/// All events in one record batch of an Arrow stream.
+fn one_batch(fixture: &Fixture) -> Vec<u8> {
+    let table = EventTable::open(&fixture.events).unwrap();
+    let batches: Vec<_> = table.batches().iter().map(|batch| batch.record_batch().clone()).collect();
+    let whole = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &whole.schema()).unwrap();
+    writer.write(&whole).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// The kernel had them: the sender cannot know that nobody will read them.
+#[test]
+fn datagrams_that_have_come_are_decided_when_the_service_stops() {
+    const FRAMES: u64 = 60;
+    let fixture = Fixture::new(0);
+    let mut socket = UdpReceiver::bind("127.0.0.1:0".parse().unwrap(), ReceiveLimits::default()).unwrap();
+    let to = socket.address().strip_prefix("udp://").unwrap().to_owned();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let values = [1.0; 10 * K];
+    for sequence in 0..FRAMES {
+        let ids = Ids::From { event_id: 10 * sequence, bunch_crossing: 0 };
+        let (k, rows) = (K as u32, Rows::F32(&values));
+        let mut bytes = Vec::new();
+        encode(&Batch { run: 1, source: 1, sequence, encoding: 0, k, ids, rows, end: false }, &mut bytes);
+        sender.send_to(&bytes, &to).unwrap();
+    }
+    let listener = StreamListener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let idle = Box::new(StreamReceiver::new(listener, ReceiveLimits::default()));
+    let service = Service::start(service(&fixture, idle)).unwrap();
+    // The stop comes before the first datagram is read.
+    let stop = StopReceiving::default();
+    stop.request(Instant::now() + Duration::from_secs(20));
+    socket.run(service.intake(), &stop).unwrap();
+    let end = service.drain(Duration::from_secs(20));
+    assert!(end.error.is_none() && end.is_drained, "{end:?}");
+    assert_eq!((end.snapshot.events_settled, end.snapshot.frames_lost), (10 * FRAMES, 0));
+}
+
+/// A stop is for datagrams that have come, not for those that a sender goes on to send.
+#[test]
+fn a_sender_of_datagrams_that_goes_on_does_not_hold_up_the_end() {
+    let fixture = Fixture::new(200_000);
+    let mut serve = Serve::start(&fixture, "goes-on", &["--source", "udp://:0", "--drain-time", "8s"]);
+    let to = serve.address("udp:");
+    let args = ["--rate", "max", "--frame-events", "10", "--repeat", "100000"];
+    let mut sender = started(&fixture, &to, 1, &args);
+    std::thread::sleep(Duration::from_millis(300));
+    let stopped = Instant::now();
+    serve.signal("TERM");
+    let end = serve.end();
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    assert!(end.status.success(), "{}", end.log);
+    assert!(stopped.elapsed() < Duration::from_secs(8));
+    assert!(count(&end.report, "/events_settled") > 0);
+}
+
+/// A record batch that was read is decided to its end: a pipe gives nothing twice.
+#[test]
+fn a_record_batch_that_was_read_is_decided_when_the_service_stops() {
+    const EVENTS: usize = 1_000_000;
+    let fixture = Fixture::new(EVENTS);
+    let stream = Cursor::new(one_batch(&fixture));
+    let config = service(&fixture, Box::new(StdinReceiver::of(Box::new(stream))));
+    let service = Service::start(ServiceConfig { queue_frames: 1, ..config }).unwrap();
+    while service.monitor().snapshot().events_in == 0 {
+        std::thread::yield_now();
+    }
+    let end = service.drain(Duration::from_secs(60));
+    assert!(end.error.is_none() && end.is_drained, "{end:?}");
+    assert_eq!(end.snapshot.events_settled, EVENTS as u64);
+}
+
+/// The widest events there are make smaller frames, from the sender and from a stream of larger batches.
+#[test]
+fn wide_events_travel_in_frames_that_may_be_so_large() {
+    const EVENTS: usize = 5000;
+    let fixture = Fixture::new(0);
+    write_events(&fixture.events, EVENTS, 4096, "wide_4096");
+    let sent =
+        trigsieve(&["send", "-q", "--to", "stdout", "--rate", "max"]).arg(&fixture.events).output().unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    for bytes in [sent.stdout, one_batch(&fixture)] {
+        let mut stream = ArrowStream::open(Cursor::new(bytes)).unwrap();
+        let mut events = 0;
+        while let Some(frame) = stream.next_frame(FrameBuffer::default()).unwrap() {
+            events += frame.header().events as usize;
+        }
+        assert_eq!(events, EVENTS);
+    }
 }

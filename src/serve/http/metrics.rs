@@ -302,7 +302,7 @@ struct ScoreHistogram {
 }
 
 fn score_histograms(control: &Control) -> Vec<ScoreHistogram> {
-    let Some(deployment) = control.monitor().latest_deployment() else { return Vec::new() };
+    let Some(deployment) = control.monitor().deployment_in_force() else { return Vec::new() };
     let workers = control.monitor().scores(deployment.generation);
     let ends: Vec<f32> = std::iter::once(0.0).chain((-10..=20).map(|power| 2.0_f32.powi(power))).collect();
     let bins: Vec<usize> = ends.iter().map(|end| score_bin(*end)).collect();

@@ -4,9 +4,8 @@ mod stdin;
 mod stream;
 mod udp;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub use stdin::{ArrowStream, StdinReceiver};
 pub use stream::{RECEIPT_BYTES, StreamListener, StreamReceiver};
@@ -37,18 +36,24 @@ impl Default for ReceiveLimits {
 
 /// Asks receivers to end.
 #[derive(Clone, Debug, Default)]
-pub struct StopReceiving(Arc<AtomicBool>);
+pub struct StopReceiving(Arc<OnceLock<Instant>>);
 
 impl StopReceiving {
-    /// Receivers end as soon as the frame they are in is complete.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    /// Receivers end as soon as the frame they are in is complete, and what has come to this machine is taken. Nobody waits for
+    /// them after `until`. A second request changes nothing.
+    pub fn request(&self, until: Instant) {
+        self.0.get_or_init(|| until);
     }
 
     /// Whether they should.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.get().is_some()
+    }
+
+    /// The time left for what has come, if a stop is requested.
+    fn time_left(&self) -> Option<Duration> {
+        self.0.get().map(|until| until.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::serve::intake::NotTaken;
 use crate::serve::{Intake, ServeError};
 use trigsieve_frame::{Batch, Frame, FrameBuffer, Ids, Limits, Rows, encode};
 
-/// Events that travel together through the service.
+/// Events that travel together through the service, where they are not too large.
 const FRAME_EVENTS: usize = 4096;
 
 /// An Arrow IPC stream of the event table's columns on standard input; the service ends with it.
@@ -106,7 +106,8 @@ impl Receiver for StdinReceiver {
             Err(error) if is_stopped(&error) => return Ok(()),
             opened => opened?,
         };
-        while !stop.is_requested() {
+        // What has been read is decided: nobody can send it again.
+        while !stop.is_requested() || stream.has_rest() {
             let frame = match stream.next_frame(intake.buffer()) {
                 Err(error) if is_stopped(&error) => return Ok(()),
                 frame => frame?,
@@ -151,6 +152,11 @@ impl<R: Read> ArrowStream<R> {
         Ok(Self { reader, schema, encoding, batch: None, given: 0, row: 0, sequence: 0 })
     }
 
+    /// Whether there are events that were read and not given away.
+    fn has_rest(&self) -> bool {
+        self.batch.as_ref().is_some_and(|batch| self.given < batch.num_rows())
+    }
+
     /// The next events, as a frame in `buffer`; none at the end.
     ///
     /// # Errors
@@ -170,7 +176,12 @@ impl<R: Read> ArrowStream<R> {
             }
         };
         let columns = Columns::of(batch, &self.schema).map_err(|error| self.failed(error.to_string()))?;
-        let events = FRAME_EVENTS.min(batch.num_rows() - self.given);
+        let k = u32::try_from(columns.k).map_err(|error| self.failed(error.to_string()))?;
+        let most = Limits::default().events_of(k, columns.inputs.element()) as usize;
+        if most == 0 {
+            return Err(self.failed(format!("an event of {k} inputs is larger than a frame may be")));
+        }
+        let events = FRAME_EVENTS.min(most).min(batch.num_rows() - self.given);
         let frame = columns.frame(self.given, events, (self.sequence, self.encoding), buffer);
         let frame = frame.map_err(|reason| self.failed(reason))?;
         self.given += events;

@@ -81,10 +81,20 @@ impl Receiver for UdpReceiver {
     fn run(&mut self, intake: &Arc<Intake>, stop: &StopReceiving) -> Result<(), ServeError> {
         let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut released = Instant::now();
-        while !stop.is_requested() {
+        // Set once the service stops: the socket is read until it is empty, but not for ever where a sender goes on.
+        let mut last = None;
+        loop {
+            if last.is_none()
+                && let Some(left) = stop.time_left()
+            {
+                let failed = |source| ServeError::Listen { address: self.address(), source };
+                self.socket.set_nonblocking(true).map_err(failed)?;
+                last = Some(Instant::now() + left / 2);
+            }
             let received = self.receive(&mut datagram);
             let now = Instant::now();
             match received {
+                Ok(None) if last.is_some() => break,
                 Ok(None) => {}
                 Ok(Some((bytes, from))) => {
                     // A copy, so that a frame that waits takes the memory of its events, not of the largest datagram.
@@ -118,6 +128,9 @@ impl Receiver for UdpReceiver {
                 if intake.release_overdue(now) == Err(NotTaken::Closed) {
                     return Ok(());
                 }
+            }
+            if last.is_some_and(|last| now >= last) {
+                break;
             }
         }
         // What waits has come: it is decided. Closed, or refused, it is counted.
