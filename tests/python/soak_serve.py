@@ -3,7 +3,8 @@
     python tests/python/soak_serve.py EVENTS.arrow --model models/l1_ae --minutes 60 [--source udp://:0] [--engine onnx]
 
 First `trigsieve send` sends as fast as the service takes events (on TCP it is held back): that is the ceiling. Then it sends at half of that for
-the time asked for. Memory (VmRSS) is read every ten seconds from /proc, latencies (receipt of a frame to its decision) are those of the
+the time asked for. Memory (VmRSS) is read every ten seconds from /proc, and how much of the time of all processors the hypervisor took away
+(steal of /proc/stat), latencies (receipt of a frame to its decision) are those of the
 accepted events in the files that the service completes. Prints a table and exits with 1 when something is lost, the counters do not add up, or
 the memory of the last tenth exceeds that of the second tenth by more than a twentieth.
 """
@@ -64,6 +65,12 @@ def rss_mib(pid):
     return int(found.group(1)) / 1024 if found else 0.0
 
 
+def stolen_ticks():
+    """Times since the boot: taken away by the hypervisor, and all, in ticks."""
+    ticks = [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
 def ceiling_hz(args, work):
     service, to = start(args, work / "ceiling", work / "ceiling.log")
     if sender(args, to, CEILING_SECONDS, "max", work / "ceiling.json").wait() != 0 or service.wait() != 0:
@@ -73,12 +80,12 @@ def ceiling_hz(args, work):
 
 
 def run(args, work, rate_hz):
-    """The samples of memory (seconds, MiB), the service's report and the sender's."""
+    """The samples of memory (MiB) and of stolen and all ticks, the service's report and the sender's."""
     service, to = start(args, work / "out", work / "serve.log")
     sending = sender(args, to, args.minutes * 60, f"{rate_hz:.0f}Hz", work / "sent.json")
-    begun, samples = time.monotonic(), []
+    samples = []
     while sending.poll() is None:
-        samples.append((time.monotonic() - begun, rss_mib(service.pid)))
+        samples.append((rss_mib(service.pid), stolen_ticks()))
         time.sleep(10 if args.minutes >= 5 else 1)
     if sending.returncode != 0 or service.wait() != 0:
         raise SystemExit(f"error: {(work / 'serve.log').read_text()}")
@@ -103,17 +110,19 @@ def main():
         print(f"ceiling {ceiling / 1e6:.3f} M events/s, sent at {rate / 1e6:.3f} M events/s for {args.minutes} minutes", flush=True)
         samples, report, sent = run(args, work, rate)
         windows = latencies(work / "out")
-        print("| tenth of the time | memory, MiB | accepted events | latency p50, us | p99, us | max, us |\n|---|---|---|---|---|---|")
+        print("| tenth of the time | memory, MiB | stolen | accepted events | latency p50, us | p99, us | max, us |\n|---|---|---|---|---|---|---|")
         means = []
         for number in range(WINDOWS):
             some = samples[len(samples) * number // WINDOWS:len(samples) * (number + 1) // WINDOWS]
-            means.append(sum(mib for _, mib in some) / max(1, len(some)))
+            means.append(sum(mib for mib, _ in some) / max(1, len(some)))
+            (stolen, ticks), (stolen_then, ticks_then) = some[-1][1], some[0][1]
+            share = (stolen - stolen_then) / max(1, ticks - ticks_then)
             if number < len(windows):
                 window = windows[number]
                 p50, p99 = pc.quantile(window, q=[0.5, 0.99]).to_pylist()
-                print(f"| {number + 1} | {means[-1]:.1f} | {len(window)} | {p50 / 1e3:.1f} | {p99 / 1e3:.1f} | {pc.max(window).as_py() / 1e3:.1f} |")
+                print(f"| {number + 1} | {means[-1]:.1f} | {share:.2%} | {len(window)} | {p50 / 1e3:.1f} | {p99 / 1e3:.1f} | {pc.max(window).as_py() / 1e3:.1f} |")
         dropped = report["events_dropped"]
-        print(f"memory at the start {samples[0][1]:.1f}, in the middle {samples[len(samples) // 2][1]:.1f}, at the end {samples[-1][1]:.1f} MiB")
+        print(f"memory at the start {samples[0][0]:.1f}, in the middle {samples[len(samples) // 2][0]:.1f}, at the end {samples[-1][0]:.1f} MiB")
         print(f"sent {sent['events']}, scored {report['events_scored']}, kept {report['events_settled']}, accepted {report['events_accepted']}, "
               f"dropped {dropped}, frames lost {report['frames_lost']}, counters add up: {report['counters_add_up']}")
         lost = sent["events"] != report["events_scored"] or report["frames_lost"] or not report["counters_add_up"]
