@@ -19,7 +19,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Their type.
+    /// Type of the inputs.
     #[must_use]
     pub fn element(&self) -> Element {
         match self {

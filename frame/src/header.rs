@@ -12,7 +12,7 @@ pub const HEADER_BYTES: usize = 64;
 
 const FLAG_END: u8 = 1;
 const FLAG_IDS: u8 = 2;
-const BYTES_OF_IDS: u64 = 16;
+pub(crate) const BYTES_OF_IDS: u64 = 16;
 
 /// Element type of the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 use crate::Element;
-
-/// Id and bunch crossing of an event.
-const IDS_BYTES: u64 = 16;
+use crate::header::BYTES_OF_IDS;
 
 /// The most that a frame may ask for. A frame that asks for more is an error, found before memory is taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +13,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Most events of `k` inputs of this type in a frame, also where each has an id of its own; 0: not one.
+    /// Most events of `k` inputs of type `element` in a frame, also where each has id and bunch crossing of its own; 0: an event
+    /// is larger than `payload_bytes`. Does not look at the limit of `k`.
     #[must_use]
     pub fn events_of(&self, k: u32, element: Element) -> u32 {
-        let event = u64::from(k) * element.bytes() + IDS_BYTES;
+        let event = u64::from(k) * element.bytes() + BYTES_OF_IDS;
         // No more than the limit of bytes, which is a u32.
         (u64::from(self.payload_bytes) / event).min(self.events.into()) as u32
     }

@@ -1,6 +1,6 @@
 """The peer of `trigsieve bench --against python`: a tight loop over Python's onnxruntime on one thread.
 
-Standard input: a line of JSON {"k", "events"}, the inputs as native float32 rows, then a request a line, {"graph",
+Standard input: a line of JSON {"k", "events", "precise"} (whether int8 graphs run in ONNX Runtime's precise mode), the inputs as native float32 rows, then a request a line, {"graph",
 "batch", "seconds"}; seconds 0 asks for scores. Standard output: a line of JSON with the versions; then for each request
 the scores as native float32, or a line of JSON {"events", "seconds", "calls_ns"}.
 """
@@ -13,12 +13,11 @@ import numpy
 import onnxruntime
 
 
-def session_of(graph):
+def session_of(graph, precise):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # As the engine: without VNNI, int8 products are else added in 16 bits.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry("session.x64quantprecision", "1" if precise else "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
@@ -53,7 +52,7 @@ def main():
         request = json.loads(line)
         graph = request["graph"]
         if graph not in sessions:
-            sessions[graph] = session_of(graph)
+            sessions[graph] = session_of(graph, header["precise"])
         session, parts = sessions[graph], batches(rows, request["batch"])
         if request["seconds"]:
             session.run(None, {"inputs": parts[0]})  # not timed: the first call of a shape is not one like the others

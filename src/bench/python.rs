@@ -8,6 +8,7 @@ use zerocopy::IntoBytes as _;
 
 use super::{BenchError, Measurement};
 use crate::latency::histogram;
+use crate::score::fast_int8_saturates;
 
 const SCRIPT: &str = include_str!("peer.py");
 
@@ -37,6 +38,8 @@ pub struct PythonVersions {
 struct Header {
     k: usize,
     events: usize,
+    /// As the engine does.
+    precise: bool,
 }
 
 #[derive(Serialize)]
@@ -71,7 +74,8 @@ impl PythonPeer {
         let mut peer =
             Self { interpreter, child, requests, answers, events, versions: PythonVersions::default() };
         // One that cannot start closes its input: what it says about that is in the answer that is missing.
-        let _ = peer.send(&Header { k, events }).and_then(|()| peer.requests.write_all(values.as_bytes()));
+        let header = Header { k, events, precise: fast_int8_saturates() };
+        let _ = peer.send(&header).and_then(|()| peer.requests.write_all(values.as_bytes()));
         peer.versions = peer.answer()?;
         Ok(peer)
     }

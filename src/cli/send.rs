@@ -25,13 +25,13 @@ use super::text::facts;
 use super::units::format_rate;
 
 /// Most bytes of a datagram on IPv4.
-const DATAGRAM_BYTES: usize = 65_507;
+const DATAGRAM_BYTES: u32 = 65_507;
 /// Events of a frame where nothing else limits it.
 const FRAME_EVENTS: u32 = 4096;
 /// The same on NATS.
 const MESSAGE_EVENTS: u32 = 1024;
 /// Half of what a message on NATS may have unless the server is told otherwise: what is made of a frame may be longer than it.
-const MESSAGE_BYTES: usize = 512 << 10;
+const MESSAGE_BYTES: u32 = 512 << 10;
 
 /// Send events to a service as a detector would: in frames, paced by the bunch clock, with faults on request.
 #[derive(Args, Debug)]
@@ -162,20 +162,20 @@ fn plan(args: &SendArgs, set: &EventSet) -> anyhow::Result<SendPlan> {
 
 /// As many events as asked for, where they fit.
 fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
-    // What the other side is known to take; only datagrams cannot be larger whatever it says.
-    let (what, bytes, usual) = match args.to {
-        Address::Udp(_) | Address::Multicast(..) => ("datagram", DATAGRAM_BYTES - HEADER_BYTES, FRAME_EVENTS),
-        Address::Nats(_) => ("message", MESSAGE_BYTES - HEADER_BYTES, MESSAGE_EVENTS),
-        _ => ("frame", Limits::default().payload_bytes as usize, FRAME_EVENTS),
+    let is_datagram = matches!(args.to, Address::Udp(_) | Address::Multicast(..));
+    let (payload_bytes, usual) = match args.to {
+        _ if is_datagram => (DATAGRAM_BYTES - HEADER_BYTES as u32, FRAME_EVENTS),
+        Address::Nats(_) => (MESSAGE_BYTES - HEADER_BYTES as u32, MESSAGE_EVENTS),
+        _ => (Limits::default().payload_bytes, FRAME_EVENTS),
     };
-    let is_datagram = what == "datagram";
     let schema = set.tables()[0].schema();
     let element = match schema.element {
         ElementType::F32 => Element::F32,
         ElementType::I16 => Element::I16,
     };
     let k = u32::try_from(schema.k).unwrap_or(u32::MAX);
-    let most = Limits { payload_bytes: bytes as u32, ..Limits::default() }.events_of(k, element);
+    let most = Limits { payload_bytes, ..Limits::default() }.events_of(k, element);
+    // A datagram cannot be larger, whatever the service takes; of anything else it says itself what it does not take.
     match args.frame_events {
         Some(asked) if is_datagram && asked > most => {
             Err(usage(format!("--frame-events {asked}: {most} events of {k} inputs fit into a datagram")))
@@ -184,7 +184,6 @@ fn frame_events(args: &SendArgs, set: &EventSet) -> anyhow::Result<u32> {
         None if most == 0 && is_datagram => {
             Err(usage(format!("an event of {k} inputs does not fit into a datagram")))
         }
-        // Of a larger event the other side says what it does not take.
         None => Ok(most.clamp(1, usual)),
     }
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 pub use error::ScoreError;
 pub use fixed::FixedScorer;
 pub use onnx::OnnxScorer;
+pub(crate) use onnx::fast_int8_saturates;
 pub use rten::{Home, RtenScorer};
 pub use runtime::{RuntimeLibrary, find_runtime};
 pub use self_test::{SELF_TEST_EVENTS, TrialEvents, self_test};

@@ -13,9 +13,16 @@ use crate::model::Graph;
 /// Name of the engine in messages.
 const ENGINE: &str = "onnx";
 
-/// On processors without VNNI: weights of int8 graphs are made unsigned, since the products of two unsigned by signed bytes are
-/// else added in 16 bits, which saturate (ONNX Runtime's documentation, "Quantize ONNX models", on U8S8). Elsewhere no effect.
-const AVX2_PRECISION_MODE: &str = "session.x64quantprecision";
+/// Whether ONNX Runtime's fastest kernels for int8 graphs add pairs of products of an unsigned and a signed byte in 16 bits, which
+/// saturate: on x86 without VNNI (its documentation, "Quantize ONNX models", on U8S8). Its precise mode makes the weights unsigned
+/// and adds in 32 bits, with VNNI too, where it would only be slower.
+pub(crate) fn fast_int8_saturates() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !std::arch::is_x86_feature_detected!("avx512vnni")
+        && !std::arch::is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
 
 /// Scores through ONNX Runtime with one session and one intra-op thread of its own.
 ///
@@ -73,7 +80,7 @@ fn session(runtime: &LoadedRuntime, graph: &Graph, device: Device) -> Result<Ses
     let mut builder = Session::builder(&runtime.environment)
         .and_then(|builder| Ok(builder.with_intra_threads(1)?))
         .and_then(|builder| Ok(builder.with_optimization_level(GraphOptimizationLevel::All)?))
-        .and_then(|builder| Ok(builder.with_config_entry(AVX2_PRECISION_MODE, "1")?))
+        .and_then(|builder| Ok(if fast_int8_saturates() { builder.with_precise_qmm()? } else { builder }))
         .map_err(|error| ScoreError::Runtime { reason: error.to_string() })?;
     if let Device::Cuda(number) = device {
         builder =

@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import os
+import platform
 import subprocess
 import tomllib
 from pathlib import Path
@@ -78,8 +79,9 @@ def card(bundle):
 def session(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    # As the engine: without VNNI, int8 products are else added in 16 bits.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    # As the engine: without VNNI, pairs of int8 products are else added in 16 bits, which saturate.
+    if platform.machine() == "x86_64" and "vnni" not in Path("/proc/cpuinfo").read_text():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

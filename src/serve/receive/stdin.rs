@@ -22,7 +22,7 @@ use crate::serve::{Intake, ServeError};
 use trigsieve_frame::{Batch, Frame, FrameBuffer, Ids, Limits, Rows, encode};
 
 /// Events that travel together through the service, where they are not too large.
-const FRAME_EVENTS: usize = 4096;
+const FRAME_EVENTS: u32 = 4096;
 
 /// An Arrow IPC stream of the event table's columns on standard input; the service ends with it.
 pub struct StdinReceiver {
@@ -176,12 +176,9 @@ impl<R: Read> ArrowStream<R> {
             }
         };
         let columns = Columns::of(batch, &self.schema).map_err(|error| self.failed(error.to_string()))?;
-        let k = u32::try_from(columns.k).map_err(|error| self.failed(error.to_string()))?;
-        let most = Limits::default().events_of(k, columns.inputs.element()) as usize;
-        if most == 0 {
-            return Err(self.failed(format!("an event of {k} inputs is larger than a frame may be")));
-        }
-        let events = FRAME_EVENTS.min(most).min(batch.num_rows() - self.given);
+        // Of one event that is larger, the frame's own error says what it takes.
+        let most = Limits::default().events_of(columns.k, columns.inputs.element()).clamp(1, FRAME_EVENTS);
+        let events = (most as usize).min(batch.num_rows() - self.given);
         let frame = columns.frame(self.given, events, (self.sequence, self.encoding), buffer);
         let frame = frame.map_err(|reason| self.failed(reason))?;
         self.given += events;
@@ -204,7 +201,7 @@ struct Columns<'a> {
     ids: &'a [u64],
     crossings: &'a [u64],
     inputs: Rows<'a>,
-    k: usize,
+    k: u32,
 }
 
 impl<'a> Columns<'a> {
@@ -233,7 +230,8 @@ impl<'a> Columns<'a> {
             ElementType::I16 => Rows::I16(&list.values().as_primitive::<Int16Type>().values()[range]),
         };
         let (ids, crossings) = (numbers(EVENT_ID)?, numbers(BUNCH_CROSSING)?);
-        Ok(Self { ids, crossings, inputs, k: schema.k })
+        let k = u32::try_from(schema.k).map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+        Ok(Self { ids, crossings, inputs, k })
     }
 
     fn frame(
@@ -243,15 +241,15 @@ impl<'a> Columns<'a> {
         (sequence, encoding): (u64, u32),
         mut buffer: FrameBuffer,
     ) -> Result<Frame, String> {
-        let (some, inputs) = (first..first + events, first * self.k..(first + events) * self.k);
+        let k = self.k as usize;
+        let (some, inputs) = (first..first + events, first * k..(first + events) * k);
         let rows = match self.inputs {
             Rows::F32(values) => Rows::F32(&values[inputs]),
             Rows::I16(values) => Rows::I16(&values[inputs]),
         };
         let ids = Ids::of(&self.ids[some.clone()], &self.crossings[some]);
-        let k = u32::try_from(self.k).map_err(|error| error.to_string())?;
         let (run, source) = (0, 0);
-        let batch = Batch { run, source, sequence, encoding, k, ids, rows, end: false };
+        let batch = Batch { run, source, sequence, encoding, k: self.k, ids, rows, end: false };
         let mut bytes = Vec::new();
         encode(&batch, &mut bytes);
         buffer.space(bytes.len()).copy_from_slice(&bytes);
