@@ -155,6 +155,11 @@ fn trigger_like(encoding: &str, k: usize) -> Vec<f32> {
                 }
                 Quantity::Phi => (draw - 0.5) * std::f32::consts::TAU,
                 Quantity::Energy => pt * eta.cosh(),
+                Quantity::Px | Quantity::Py | Quantity::Pz => (draw - 0.5) * 100.0,
+                Quantity::Mass | Quantity::DeltaMass | Quantity::Tau1 | Quantity::Tau2 | Quantity::Tau3 => {
+                    draw * 100.0
+                }
+                Quantity::Tau21 => draw,
                 Quantity::Count | Quantity::Presence | Quantity::Is(_) => 1.0,
             });
         }

@@ -18,7 +18,8 @@ use super::{Context, progress};
 #[command(after_help = "Examples:\n  \
     trigsieve convert background_a.h5 background_b.h5 --from adc2021 --label 0 -o background.arrow\n  \
     trigsieve convert background.csv --from darkmachines --selection chan2b --encoding dm_static -o background.arrow\n  \
-    trigsieve convert signal.csv --from darkmachines --selection chan2b --layout background.arrow -o signal.arrow")]
+    trigsieve convert signal.csv --from darkmachines --selection chan2b --layout background.arrow -o signal.arrow\n  \
+    trigsieve convert features.h5 --from lhco-features --encoding dijet_4 --label 0 -o background.arrow")]
 pub struct ConvertArgs {
     /// Source files; events are numbered on from one to the next.
     #[arg(required = true, value_name = "INPUT")]
@@ -30,7 +31,8 @@ pub struct ConvertArgs {
     #[arg(short, long, value_name = "EVENTS.arrow")]
     output: PathBuf,
     /// Encoding from physics objects to model inputs; `dm_static` without sizes takes those that the events need
-    /// [default: l1_57 for adc2021, simple_ae_34 for darkmachines].
+    /// [default: l1_57 for adc2021, simple_ae_34 for darkmachines, particles[objects=700] for lhco, dijet_14 for
+    /// lhco-features].
     #[arg(long, value_name = "NAME")]
     encoding: Option<EncodingChoice>,
     /// Write i16 hardware integers, in the units of the CMS global trigger (pT 0.5 GeV; eta 0.087/2, muons 0.087/8; phi
@@ -46,7 +48,8 @@ pub struct ConvertArgs {
     /// What happens at a line that is no event (darkmachines) [default: fail].
     #[arg(long, value_enum)]
     on_error: Option<OnError>,
-    /// Add a `label` column: 0 background, 1 signal.
+    /// Add a `label` column: 0 background, 1 signal. Of files with the truth of each event (lhco, lhco-features) only the
+    /// events of this label are converted [default: none, or the truth].
     #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
     label: Option<u8>,
     /// Value of the `process` column, for example `ttbar` [default: what the source has].
@@ -95,6 +98,7 @@ pub fn run(args: ConvertArgs, context: Context) -> anyhow::Result<()> {
             converted.encoding.k(),
             if converted.saturated.is_empty() { ElementType::F32 } else { ElementType::I16 }
         ))?;
+        print_left_out(&converted)?;
         print_lines(&converted, args.selection)?;
     }
     Ok(())
@@ -108,6 +112,16 @@ fn check_usage(args: &ConvertArgs) -> anyhow::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Events of another label than was asked for.
+fn print_left_out(converted: &Converted) -> anyhow::Result<()> {
+    for input in converted.inputs.iter().filter(|input| input.other_label > 0) {
+        let (events, other) = (input.events, input.other_label);
+        let (path, all) = (input.path.display(), events + other);
+        print(format_args!("{path}: {all} events = {events} converted + {other} of the other label"))?;
+    }
+    Ok(())
 }
 
 /// Where the lines of the inputs went.

@@ -35,7 +35,7 @@ impl Adc2021 {
     /// Opens the file and checks everything but the events themselves.
     pub(super) fn open(path: &Path) -> Result<Self, ConvertError> {
         let file = Hdf5File::open(path)?;
-        let particles = file.float_rows(PARTICLES, &[L1_PLACES as u64, COLUMNS.len() as u64])?;
+        let particles = file.float_rows(PARTICLES, &[&[L1_PLACES as u64, COLUMNS.len() as u64]])?;
         let names = file.strings(NAMES)?;
         check_labels(path, NAMES, names.as_deref(), &COLUMNS, |label, name| {
             label.eq_ignore_ascii_case(name)

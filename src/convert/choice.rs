@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{ConvertError, SourceLayout};
-use crate::event::{Encoding, EventTable, ObjectEncoding, UnknownEncoding};
+use crate::event::{DijetEncoding, Encoding, EventTable, ObjectEncoding, ParticleEncoding, UnknownEncoding};
 use crate::model::ModelBundle;
 
 /// Which encoding a conversion is to have.
@@ -44,6 +44,8 @@ impl SourceLayout {
         EncodingChoice::Exact(match self {
             Self::Adc2021 => Encoding::L1x57,
             Self::DarkMachines => Encoding::Objects(ObjectEncoding::SimpleAe34),
+            Self::Lhco => Encoding::Particles(ParticleEncoding::ALL),
+            Self::LhcoFeatures => Encoding::Dijet(DijetEncoding::All),
         })
     }
 }

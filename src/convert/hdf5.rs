@@ -26,6 +26,9 @@ use crate::contain::contain;
 /// Rows decoded at a time, unless chunks are larger.
 const WINDOW_ROWS: u64 = 16_384;
 
+/// Bytes decoded at a time, unless chunks are larger: rows of many values are fewer.
+const WINDOW_BYTES: u64 = 16 << 20;
+
 /// A window is one row of chunks at least, as a smaller one would decode each chunk several times. Files with
 /// larger chunks than this exist only by accident (the whole data set as a single chunk).
 const MAX_WINDOW_BYTES: u64 = 1 << 30;
@@ -37,6 +40,9 @@ const MAX_COMPRESSION: u64 = 1032;
 /// The labels of a layout are a handful of short words.
 const MAX_STRINGS_BYTES: u64 = 64 << 10;
 
+/// Groups that are looked into: files of one table have one.
+const MAX_GROUPS: usize = 16;
+
 /// An opened HDF5 file.
 pub(super) struct Hdf5File {
     path: PathBuf,
@@ -47,7 +53,7 @@ pub(super) struct Hdf5File {
 /// A data set of f32 or f64 that is read in runs of rows along its first axis, as f32.
 pub(super) struct FloatRows {
     path: PathBuf,
-    name: &'static str,
+    name: String,
     dataset: Dataset,
     rows: u64,
     row_values: u64,
@@ -67,8 +73,8 @@ impl Hdf5File {
     }
 
     /// The strings of data set `name`, or nothing when there is no such data set.
-    pub(super) fn strings(&self, name: &'static str) -> Result<Option<Vec<String>>, ConvertError> {
-        if !self.names()?.iter().any(|found| found == name) {
+    pub(super) fn strings(&self, name: &str) -> Result<Option<Vec<String>>, ConvertError> {
+        if !self.has(name)? {
             return Ok(None);
         }
         let dataset = self.dataset(name)?;
@@ -97,13 +103,31 @@ impl Hdf5File {
         Ok(Some(strings.into_iter().map(|text| text.trim_end_matches(['\0', ' ']).to_owned()).collect()))
     }
 
-    /// The float data set `name` of shape [N, `row_shape`...].
-    pub(super) fn float_rows(
-        &self,
-        name: &'static str,
-        row_shape: &[u64],
-    ) -> Result<FloatRows, ConvertError> {
-        self.require(name)?;
+    /// Whether there is a data set `name`, which may be in a group of the root: `df/block0_values`.
+    pub(super) fn has(&self, name: &str) -> Result<bool, ConvertError> {
+        match name.split_once('/') {
+            None => Ok(self.names()?.iter().any(|found| found == name)),
+            Some((group, name)) => Ok(self.groups()?.iter().any(|found| found == group)
+                && self.names_in(group)?.iter().any(|found| found == name)),
+        }
+    }
+
+    /// Groups of the root that have a data set `name`, up to two of them, among the first few.
+    pub(super) fn groups_with(&self, name: &str) -> Result<Vec<String>, ConvertError> {
+        let mut found = Vec::new();
+        for group in self.groups()?.into_iter().take(MAX_GROUPS) {
+            if found.len() < 2 && self.names_in(&group)?.iter().any(|found| found == name) {
+                found.push(group);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The float data set `name` of shape [N, ...], where what comes after N is one of `row_shapes`.
+    pub(super) fn float_rows(&self, name: &str, row_shapes: &[&[u64]]) -> Result<FloatRows, ConvertError> {
+        if !self.has(name)? {
+            return Err(self.missing(name)?);
+        }
         let dataset = self.dataset(name)?;
         let (shape, dtype, element, chunk) = checked(&self.path, name, || {
             Ok::<_, hdf5_pure::Error>((
@@ -116,12 +140,14 @@ impl Hdf5File {
         if !matches!(dtype, DType::F32 | DType::F64) {
             return Err(self.layout(name, "elements of type f32 or f64", dtype.to_string()));
         }
-        let rows = match shape.split_first() {
-            Some((rows, rest)) if rest == row_shape => *rows,
+        let (rows, row_shape) = match shape.split_first() {
+            Some((rows, rest)) if row_shapes.contains(&rest) => (*rows, rest),
             _ => {
+                let expected: Vec<String> =
+                    row_shapes.iter().map(|row_shape| format!("[N, {}]", join(row_shape))).collect();
                 return Err(self.layout(
                     name,
-                    &format!("shape [N, {}]", join(row_shape)),
+                    &format!("shape {}", expected.join(" or ")),
                     format!("{shape:?}"),
                 ));
             }
@@ -133,24 +159,32 @@ impl Hdf5File {
         self.check_allocated(name, &dataset, &shape)?;
         let row_values = row_shape.iter().product::<u64>();
         let window_rows = self.window_rows(name, chunk.as_deref(), rows, row_values * element)?;
-        Ok(FloatRows { path: self.path.clone(), name, dataset, rows, row_values, window_rows, next: 0 })
+        let (path, name) = (self.path.clone(), name.to_owned());
+        Ok(FloatRows { path, name, dataset, rows, row_values, window_rows, next: 0 })
     }
 
     fn names(&self) -> Result<Vec<String>, ConvertError> {
         checked(&self.path, "list of data sets", || self.file.root().datasets())
     }
 
-    fn require(&self, name: &'static str) -> Result<(), ConvertError> {
-        let names = self.names()?;
-        if names.iter().any(|found| found == name) {
-            return Ok(());
-        }
-        let found = names.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let found = if found.is_empty() { "no data set".to_owned() } else { found };
-        Err(self.layout("data sets", &format!("`{name}`"), found))
+    fn groups(&self) -> Result<Vec<String>, ConvertError> {
+        checked(&self.path, "list of groups", || self.file.root().groups())
     }
 
-    fn dataset(&self, name: &'static str) -> Result<Dataset, ConvertError> {
+    fn names_in(&self, group: &str) -> Result<Vec<String>, ConvertError> {
+        checked(&self.path, group, || self.file.group(group)?.datasets())
+    }
+
+    /// The error that there is no data set `expected`, with those that there are.
+    pub(super) fn missing(&self, expected: &str) -> Result<ConvertError, ConvertError> {
+        let (names, groups) = (self.names()?, self.groups()?);
+        let names = names.into_iter().chain(groups.into_iter().map(|group| group + "/"));
+        let found = names.take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let found = if found.is_empty() { "no data set".to_owned() } else { found };
+        Ok(self.layout("data sets", &format!("`{expected}`"), found))
+    }
+
+    fn dataset(&self, name: &str) -> Result<Dataset, ConvertError> {
         checked(&self.path, name, || self.file.dataset(name))
     }
 
@@ -167,12 +201,7 @@ impl Hdf5File {
 
     /// Refuses a data set that was never written in full: HDF5 reads what is missing as zeros, which here would
     /// be events without any object.
-    fn check_allocated(
-        &self,
-        name: &'static str,
-        dataset: &Dataset,
-        shape: &[u64],
-    ) -> Result<(), ConvertError> {
+    fn check_allocated(&self, name: &str, dataset: &Dataset, shape: &[u64]) -> Result<(), ConvertError> {
         let (expected, stored) = match checked(&self.path, name, || dataset.layout())? {
             Layout::Chunked { chunk_shape, .. } => {
                 let expected =
@@ -193,7 +222,7 @@ impl Hdf5File {
 
     /// Chunks of the data set that the file has; none where it is not chunked. Each must lie in the file: the reader sets
     /// memory aside for the length that the index states, up to 4 GiB, before it finds that there are fewer bytes.
-    fn stored_chunks(&self, name: &'static str, dataset: &Dataset) -> Result<u64, ConvertError> {
+    fn stored_chunks(&self, name: &str, dataset: &Dataset) -> Result<u64, ConvertError> {
         if !matches!(checked(&self.path, name, || dataset.layout())?, Layout::Chunked { .. }) {
             return Ok(0);
         }
@@ -218,7 +247,8 @@ impl Hdf5File {
         rows: u64,
         row_bytes: u64,
     ) -> Result<u64, ConvertError> {
-        let Some(chunk_rows) = chunk.and_then(<[u64]>::first).copied() else { return Ok(WINDOW_ROWS) };
+        let fitting = (WINDOW_BYTES / row_bytes.max(1)).clamp(1, WINDOW_ROWS);
+        let Some(chunk_rows) = chunk.and_then(<[u64]>::first).copied() else { return Ok(fitting) };
         if chunk_rows == 0 {
             return Err(self.layout(name, "chunks of one row at least", format!("chunk shape {chunk:?}")));
         }
@@ -232,7 +262,7 @@ impl Hdf5File {
                 format!("{chunk_rows} rows of {row_bytes} bytes in a chunk"),
             ));
         }
-        Ok(chunk_rows.saturating_mul((WINDOW_ROWS / chunk_rows).max(1)))
+        Ok(chunk_rows.saturating_mul((fitting / chunk_rows).max(1)))
     }
 
     fn layout(&self, what: &str, expected: &str, found: String) -> ConvertError {
@@ -248,6 +278,16 @@ impl Hdf5File {
 impl FloatRows {
     pub(super) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Values of a row.
+    pub(super) fn row_values(&self) -> usize {
+        self.row_values as usize
+    }
+
+    /// Begins with the first row anew.
+    pub(super) fn rewind(&mut self) {
+        self.next = 0;
     }
 
     /// The next rows, row-major, with the number of the first; nothing at the end.
@@ -279,8 +319,19 @@ fn checked<T, E: std::fmt::Display>(
     what: &str,
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, ConvertError> {
-    let outcome = contain(call).and_then(|result| result.map_err(|error| error.to_string()));
+    let outcome = contain(call).and_then(|result| result.map_err(|error| reason(&error)));
     outcome.map_err(|reason| ConvertError::Hdf5 { path: path.to_owned(), what: what.to_owned(), reason })
+}
+
+/// The library's reason, and what to do about one that is met in sound files.
+fn reason(error: &impl std::fmt::Display) -> String {
+    let reason = error.to_string();
+    let advice = if reason.contains("unsupported filter") {
+        "; write the file anew with gzip, or uncompressed"
+    } else {
+        ""
+    };
+    reason + advice
 }
 
 fn join(extents: &[u64]) -> String {

@@ -9,6 +9,7 @@ mod choice;
 mod darkmachines;
 mod error;
 mod hdf5;
+mod lhco;
 mod provenance;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use self::choice::EncodingChoice;
 use self::darkmachines::TextFile;
 pub use self::darkmachines::{BadLine, LineCounts, LineFault, Selection};
 pub use self::error::ConvertError;
+use self::lhco::Lhco;
 use crate::event::{Encoding, EventSchema, EventWriter, HardwareUnits, Source, UnitsError};
 
 /// Layout of the source files.
@@ -30,6 +32,12 @@ pub enum SourceLayout {
     /// obj,E,pt,eta,phi; ...`, MeV and rad.
     #[value(name = "darkmachines")]
     DarkMachines,
+    /// HDF5 of the LHC Olympics (arXiv:2101.08320): up to 700 particles an event, and the truth bit where the file has it.
+    /// [N, 2101] or [N, 2100], in `events` or as pandas writes it.
+    Lhco,
+    /// HDF5 of the LHC Olympics' features: momentum, mass and N-subjettinesses of the two leading jets, and the truth label
+    /// where the file has it. [N, 15] or [N, 14], in `features` or as pandas writes it.
+    LhcoFeatures,
 }
 
 /// What happens at a line that is no event.
@@ -89,7 +97,8 @@ pub struct Conversion {
     pub encoding: EncodingChoice,
     /// What a value is worth.
     pub units: UnitsChoice,
-    /// Value of the `label` column (0 background, 1 signal); without it there is no such column.
+    /// Value of the `label` column (0 background, 1 signal). Of a source with the truth of each event only those of this
+    /// label are converted; without it all are, each with its own. Without either there is no such column.
     pub label: Option<u8>,
     /// Value of the `process` column. Without it the column has what the source has, if anything.
     pub process: Option<String>,
@@ -106,6 +115,7 @@ pub struct ConversionPlan {
 enum Sources {
     Adc2021(Vec<Adc2021>),
     DarkMachines(Vec<TextFile>),
+    Lhco(Vec<Lhco>),
 }
 
 /// How much there is to do.
@@ -142,6 +152,8 @@ pub struct ConvertedInput {
     pub first_non_finite: Option<u64>,
     /// Events with more objects than the encoding has places for; the trailing ones are not among the inputs.
     pub crowded_events: u64,
+    /// Events that the source says are of another label than was asked for; they are left out.
+    pub other_label: u64,
     /// For layouts of text lines: what became of the lines.
     pub lines: Option<LineCounts>,
 }
@@ -165,6 +177,11 @@ impl Conversion {
             }
             SourceLayout::DarkMachines => {
                 Sources::DarkMachines(inputs.map(|path| TextFile::open(path)).collect::<Result<_, _>>()?)
+            }
+            layout @ (SourceLayout::Lhco | SourceLayout::LhcoFeatures) => {
+                let files = inputs.map(|path| Lhco::open(path, layout)).collect::<Result<Vec<_>, _>>()?;
+                lhco::check_labels(&files, self.label)?;
+                Sources::Lhco(files)
             }
         };
         Ok(ConversionPlan { conversion: self, sources })
@@ -190,7 +207,9 @@ impl Conversion {
         match (self.layout, self.encoding) {
             (SourceLayout::Adc2021, EncodingChoice::Exact(Encoding::L1x57))
             | (SourceLayout::DarkMachines, EncodingChoice::Exact(Encoding::Objects(_)))
-            | (SourceLayout::DarkMachines, EncodingChoice::FitStatic) => Ok(()),
+            | (SourceLayout::DarkMachines, EncodingChoice::FitStatic)
+            | (SourceLayout::Lhco, EncodingChoice::Exact(Encoding::Particles(_)))
+            | (SourceLayout::LhcoFeatures, EncodingChoice::Exact(Encoding::Dijet(_))) => Ok(()),
             (layout, encoding) => {
                 Err(ConvertError::EncodingOfOtherSource { encoding: encoding.to_string(), layout })
             }
@@ -215,6 +234,9 @@ impl ConversionPlan {
     pub fn work(&self) -> Work {
         match &self.sources {
             Sources::Adc2021(files) => Work::Events(files.iter().map(Adc2021::events).sum()),
+            Sources::Lhco(files) => {
+                Work::Events(files.iter().map(|file| file.work(self.conversion.label)).sum())
+            }
             Sources::DarkMachines(files) => Work::Bytes(files.iter().map(TextFile::work).sum()),
         }
     }
@@ -227,6 +249,7 @@ impl ConversionPlan {
         match self.sources {
             Sources::Adc2021(files) => adc2021::convert(&self.conversion, files, &mut progress),
             Sources::DarkMachines(files) => darkmachines::convert(&self.conversion, &files, &mut progress),
+            Sources::Lhco(files) => lhco::convert(&self.conversion, files, &mut progress),
         }
     }
 }
@@ -239,6 +262,7 @@ impl ConvertedInput {
             non_finite_events: 0,
             first_non_finite: None,
             crowded_events: 0,
+            other_label: 0,
             lines: None,
         }
     }
@@ -265,6 +289,8 @@ impl std::fmt::Display for SourceLayout {
         f.write_str(match self {
             Self::Adc2021 => "adc2021",
             Self::DarkMachines => "darkmachines",
+            Self::Lhco => "lhco",
+            Self::LhcoFeatures => "lhco-features",
         })
     }
 }

@@ -2,15 +2,15 @@ use std::f64::consts::PI;
 
 use super::{Encoding, Quantity};
 
-/// Mean of the transverse momenta and energies, GeV.
+/// Mean of what is in GeV.
 const MEAN_PT_GEV: f64 = 30.0;
 /// Largest pseudorapidity.
 const MAX_ETA: f64 = 2.4;
 /// Most objects.
 const MOST_OBJECTS: f64 = 10.0;
 
-/// Draws inputs for measurements and trials: every one by itself, momenta and energies from an exponential, half of them
-/// nothing, angles evenly. No physics, but the range of values that physics has. The same seed gives the same events.
+/// Draws inputs for measurements and trials: every one by itself, momenta, energies and masses from an exponential, half of
+/// them nothing (components of momenta: of the other sign), angles and ratios evenly. No physics, but the range of values that physics has. The same seed gives the same events.
 #[derive(Clone, Debug)]
 pub struct InputGenerator {
     quantities: Vec<Quantity>,
@@ -34,9 +34,18 @@ impl InputGenerator {
 
 fn value(quantity: Quantity, random: &mut SplitMix) -> f32 {
     let (even, is_there) = (random.unit(), random.unit() < 0.5);
+    let exponential = -MEAN_PT_GEV * (1.0 - even).ln();
     let value = match quantity {
-        Quantity::Pt | Quantity::Energy if is_there => -MEAN_PT_GEV * (1.0 - even).ln(),
-        Quantity::Pt | Quantity::Energy => 0.0,
+        Quantity::Pt
+        | Quantity::Energy
+        | Quantity::Mass
+        | Quantity::DeltaMass
+        | Quantity::Tau1
+        | Quantity::Tau2
+        | Quantity::Tau3 => exponential * f64::from(u8::from(is_there)),
+        Quantity::Px | Quantity::Py | Quantity::Pz if is_there => exponential,
+        Quantity::Px | Quantity::Py | Quantity::Pz => -exponential,
+        Quantity::Tau21 => even,
         Quantity::Eta => MAX_ETA * (2.0 * even - 1.0),
         Quantity::Phi => PI * (2.0 * even - 1.0),
         Quantity::Count => (MOST_OBJECTS * even).floor(),

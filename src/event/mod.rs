@@ -22,8 +22,9 @@ mod units;
 mod writer;
 
 pub use encoding::{
-    DynamicBlocks, Encoding, InputMeaning, L1_OBJECTS, L1_PLACES, L1Event, MAX_PLACES, ObjectEncoder,
-    ObjectEncoding, ObjectKind, Places, Quantity, UnknownEncoding, encode_l1,
+    DijetEncoding, DijetEvent, DynamicBlocks, Encoding, InputMeaning, L1_OBJECTS, L1_PLACES, L1Event,
+    MAX_PARTICLES, MAX_PLACES, ObjectEncoder, ObjectEncoding, ObjectKind, ParticleEncoder, ParticleEncoding,
+    Places, Quantity, UnknownEncoding, encode_l1,
 };
 pub use error::EventError;
 pub use generated::InputGenerator;

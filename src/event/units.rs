@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use super::{Encoding, Feature, InputMeaning, Quantity};
 
-/// Step of transverse momenta (and, here, of energies) at the CMS global trigger, GeV.
+/// Step of transverse momenta (and, here, of everything else in GeV) at the CMS global trigger.
 const CMS_PT_STEP: f64 = 0.5;
+/// Step of ratios of N-subjettinesses, which the trigger does not have: those of physical jets are from 0 to about 1.
+const RATIO_STEP: f64 = 1.0 / 1024.0;
 /// Width of a calorimeter trigger tower in eta; the global trigger's steps are fractions of it.
 const CMS_TOWER_ETA: f64 = 0.087;
 /// Steps of a tower in eta: of calorimeter objects, of muons.
@@ -191,7 +193,17 @@ impl HardwareUnits {
 fn cms_step(meaning: &InputMeaning) -> f64 {
     let muon = usize::from(["muon", "antimuon"].iter().any(|name| meaning.object.starts_with(name)));
     match meaning.quantity {
-        Quantity::Pt | Quantity::Energy => CMS_PT_STEP,
+        Quantity::Pt
+        | Quantity::Energy
+        | Quantity::Px
+        | Quantity::Py
+        | Quantity::Pz
+        | Quantity::Mass
+        | Quantity::DeltaMass
+        | Quantity::Tau1
+        | Quantity::Tau2
+        | Quantity::Tau3 => CMS_PT_STEP,
+        Quantity::Tau21 => RATIO_STEP,
         Quantity::Eta => CMS_TOWER_ETA / CMS_ETA_DIVISIONS[muon],
         Quantity::Phi => std::f64::consts::TAU / CMS_PHI_STEPS[muon],
         Quantity::Count | Quantity::Presence | Quantity::Is(_) => 1.0,

@@ -6,6 +6,9 @@
 #[path = "../../../tests/adc2021/fixture.rs"]
 #[allow(dead_code)]
 mod fixture;
+#[path = "../../../tests/lhco/fixture.rs"]
+#[allow(dead_code)]
+mod lhco;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -70,10 +73,23 @@ fn frames() -> Outcome<()> {
     Ok(())
 }
 
-/// As the published files are: f64, a chunk a column, deflated.
+/// As the published files are: f64, a chunk a column, deflated; and those of the LHC Olympics, each after the byte that chooses what
+/// they are taken for.
 fn hdf5() -> Outcome<()> {
     let bytes = fixture::Fixture::of(3, fixture::Storage::Columns(2)).bytes();
-    Ok(std::fs::write(folder("adc2021")?.join("columns.h5"), bytes)?)
+    std::fs::write(folder("adc2021")?.join("columns.h5"), bytes)?;
+    let pandas = |fixture| lhco::Fixture { pandas: true, ..fixture };
+    let seeds = [
+        ("features", 0, lhco::Fixture::features(3)),
+        ("pandas_masses", 1, pandas(lhco::Fixture::features(3))),
+        ("particles", 2, lhco::Fixture::particles(2)),
+        ("pandas_signal", 3 + 4 * 2, pandas(lhco::Fixture::particles(2))),
+    ];
+    for (name, choice, fixture) in seeds {
+        let bytes = [vec![choice], fixture.bytes()].concat();
+        std::fs::write(folder("lhco")?.join(name), bytes)?;
+    }
+    Ok(())
 }
 
 /// After the byte that says that it is Parquet.

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use crate::Scratch;
-use crate::conversion::convert;
-use trigsieve::convert::{EncodingChoice, LineOptions, SourceLayout, UnitsChoice};
+use crate::conversion::{conversion, convert};
+use trigsieve::convert::{Conversion, EncodingChoice, SourceLayout, UnitsChoice};
 use trigsieve::event::Encoding;
 
 static SCRATCH: LazyLock<Scratch> = LazyLock::new(Scratch::new);
@@ -16,5 +16,5 @@ static SCRATCH: LazyLock<Scratch> = LazyLock::new(Scratch::new);
 pub fn run(bytes: &[u8]) -> bool {
     let encoding = EncodingChoice::Exact(Encoding::L1x57);
     let units = if bytes.len().is_multiple_of(2) { UnitsChoice::Physical } else { UnitsChoice::Cms };
-    convert(&SCRATCH, bytes, SourceLayout::Adc2021, encoding, (LineOptions::default(), units))
+    convert(&SCRATCH, bytes, Conversion { units, ..conversion(SourceLayout::Adc2021, encoding) })
 }

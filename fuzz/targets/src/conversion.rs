@@ -1,35 +1,37 @@
 //! Bytes as a source file of `convert`.
 
+use std::path::PathBuf;
+
 use trigsieve::convert::{Conversion, EncodingChoice, LineOptions, SourceLayout, UnitsChoice};
 use trigsieve::event::EventTable;
 
 use crate::{Scratch, is_told};
+
+/// A conversion of physical values into `encoding`, with the label 0; what is read and written comes later.
+#[must_use]
+pub fn conversion(layout: SourceLayout, encoding: EncodingChoice) -> Conversion {
+    Conversion {
+        inputs: Vec::new(),
+        layout,
+        lines: LineOptions::default(),
+        output: PathBuf::new(),
+        encoding,
+        units: UnitsChoice::Physical,
+        label: Some(0),
+        process: None,
+        force: false,
+    }
+}
 
 /// Converts `bytes`. Either a table appears that has the events that were counted, or there is nothing and the error
 /// names the input. Whether it was a table.
 ///
 /// # Panics
 /// When that does not hold.
-pub fn convert(
-    scratch: &Scratch,
-    bytes: &[u8],
-    layout: SourceLayout,
-    encoding: EncodingChoice,
-    (lines, units): (LineOptions, UnitsChoice),
-) -> bool {
+pub fn convert(scratch: &Scratch, bytes: &[u8], conversion: Conversion) -> bool {
     let input = scratch.put("input", bytes);
     let output = scratch.path("output.arrow");
-    let conversion = Conversion {
-        inputs: vec![input.clone()],
-        layout,
-        lines,
-        output: output.clone(),
-        encoding,
-        units,
-        label: Some(0),
-        process: None,
-        force: false,
-    };
+    let conversion = Conversion { inputs: vec![input.clone()], output: output.clone(), ..conversion };
     let taken = match conversion.plan().and_then(|plan| plan.run(|_| {})) {
         Ok(converted) => {
             let [file] = &converted.inputs[..] else { panic!("one input gives one count") };

@@ -4,8 +4,10 @@
 use std::sync::LazyLock;
 
 use crate::Scratch;
-use crate::conversion::convert;
-use trigsieve::convert::{EncodingChoice, LineOptions, OnError, Selection, SourceLayout, UnitsChoice};
+use crate::conversion::{conversion, convert};
+use trigsieve::convert::{
+    Conversion, EncodingChoice, LineOptions, OnError, Selection, SourceLayout, UnitsChoice,
+};
 
 static SCRATCH: LazyLock<Scratch> = LazyLock::new(Scratch::new);
 
@@ -30,5 +32,6 @@ pub fn run(bytes: &[u8]) -> bool {
     let on_error = if choice & 0x80 == 0 { OnError::Skip } else { OnError::Fail };
     let lines = LineOptions { selection: selections[usize::from(choice / 3 % 5)], on_error };
     let units = if choice & 0x40 == 0 { UnitsChoice::Physical } else { UnitsChoice::Cms };
-    convert(&SCRATCH, text, SourceLayout::DarkMachines, encoding, (lines, units))
+    let conversion = Conversion { lines, units, ..conversion(SourceLayout::DarkMachines, encoding) };
+    convert(&SCRATCH, text, conversion)
 }

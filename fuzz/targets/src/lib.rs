@@ -16,6 +16,7 @@ pub mod fixed_json;
 pub mod frame;
 pub mod golden;
 pub mod hls_project;
+pub mod lhco;
 pub mod onnx_graph;
 #[cfg(feature = "training")]
 pub mod recipe;
@@ -43,6 +44,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("frame", frame::run),
     ("golden", golden::run),
     ("hls_project", hls_project::run),
+    ("lhco", lhco::run),
     ("onnx_graph", onnx_graph::run),
     #[cfg(feature = "training")]
     ("recipe", recipe::run),

@@ -1,13 +1,17 @@
 //! Named functions from physics objects to the K inputs of a model.
 
+mod dijet;
 mod l1;
 mod objects;
+mod particles;
 mod places;
 #[cfg(test)]
 mod tests;
 
+pub use self::dijet::{DijetEncoding, DijetEvent};
 pub use self::l1::{L1_OBJECTS, L1_PLACES, L1Event, ObjectKind, encode_l1};
 pub use self::objects::{DynamicBlocks, ObjectEncoder, ObjectEncoding};
+pub use self::particles::{MAX_PARTICLES, ParticleEncoder, ParticleEncoding};
 pub use self::places::{MAX_PLACES, Places};
 use super::{Feature, ObjectSymbol};
 
@@ -20,6 +24,10 @@ pub enum Encoding {
     L1x57,
     /// An encoding of any number of objects with symbols.
     Objects(ObjectEncoding),
+    /// An encoding of the two leading jets.
+    Dijet(DijetEncoding),
+    /// An encoding of particles without a kind.
+    Particles(ParticleEncoding),
 }
 
 /// What one input is.
@@ -42,6 +50,24 @@ pub enum Quantity {
     Phi,
     /// Energy, GeV.
     Energy,
+    /// Component of the momentum along x, GeV.
+    Px,
+    /// Component of the momentum along y, GeV.
+    Py,
+    /// Component of the momentum along the beam, GeV.
+    Pz,
+    /// Invariant mass, GeV.
+    Mass,
+    /// What the mass of the heavier of two objects is above that of the lighter, GeV.
+    DeltaMass,
+    /// N-subjettiness (arXiv:1011.2268) of N = 1, not normalised: a sum of pT times distance, GeV.
+    Tau1,
+    /// N-subjettiness of N = 2, GeV.
+    Tau2,
+    /// N-subjettiness of N = 3, GeV.
+    Tau3,
+    /// tau2 / tau1.
+    Tau21,
     /// Number of objects in the event.
     Count,
     /// 1 where the object is present, 0 elsewhere.
@@ -62,7 +88,7 @@ impl Encoding {
     /// The names that this build knows, parameters spelt out, for messages.
     #[must_use]
     pub fn known() -> String {
-        format!("{}, {}", l1::L1_57, objects::KNOWN.join(", "))
+        [&[l1::L1_57], &objects::KNOWN[..], &dijet::KNOWN, &[particles::KNOWN]].concat().join(", ")
     }
 
     /// The name that files and models carry, with the parameters.
@@ -77,6 +103,8 @@ impl Encoding {
         match self {
             Self::L1x57 => 3 * L1_PLACES,
             Self::Objects(encoding) => encoding.k(),
+            Self::Dijet(encoding) => encoding.k(),
+            Self::Particles(encoding) => encoding.k(),
         }
     }
 
@@ -86,6 +114,8 @@ impl Encoding {
         match self {
             Self::L1x57 => l1::meanings(),
             Self::Objects(encoding) => encoding.meanings(),
+            Self::Dijet(encoding) => encoding.meanings(),
+            Self::Particles(encoding) => encoding.meanings(),
         }
     }
 
@@ -103,6 +133,15 @@ impl InputMeaning {
             Quantity::Eta => ("eta", ""),
             Quantity::Phi => ("phi", "rad"),
             Quantity::Energy => ("energy", "GeV"),
+            Quantity::Px => ("px", "GeV"),
+            Quantity::Py => ("py", "GeV"),
+            Quantity::Pz => ("pz", "GeV"),
+            Quantity::Mass => ("mass", "GeV"),
+            Quantity::DeltaMass => ("deltamass", "GeV"),
+            Quantity::Tau1 => ("tau1", "GeV"),
+            Quantity::Tau2 => ("tau2", "GeV"),
+            Quantity::Tau3 => ("tau3", "GeV"),
+            Quantity::Tau21 => ("tau21", ""),
             Quantity::Count => ("count", ""),
             Quantity::Presence => ("present", ""),
             Quantity::Is(symbol) => (symbol.name(), ""),
@@ -119,9 +158,14 @@ impl std::str::FromStr for Encoding {
         if name == l1::L1_57 {
             return Ok(Self::L1x57);
         }
+        if let Some(encoding) = DijetEncoding::parse(name) {
+            return Ok(Self::Dijet(encoding));
+        }
         let refuse = |reason| UnknownEncoding { name: name.to_owned(), reason };
-        match objects::parse(name) {
-            Some(parsed) => parsed.map(Self::Objects).map_err(refuse),
+        let of_objects = objects::parse(name).map(|parsed| parsed.map(Self::Objects));
+        let of_particles = || ParticleEncoding::parse(name).map(|parsed| parsed.map(Self::Particles));
+        match of_objects.or_else(of_particles) {
+            Some(parsed) => parsed.map_err(refuse),
             None => Err(refuse(format!("unknown, this build knows {}", Self::known()))),
         }
     }
@@ -132,6 +176,8 @@ impl std::fmt::Display for Encoding {
         match self {
             Self::L1x57 => f.write_str(l1::L1_57),
             Self::Objects(encoding) => encoding.fmt(f),
+            Self::Dijet(encoding) => encoding.fmt(f),
+            Self::Particles(encoding) => encoding.fmt(f),
         }
     }
 }

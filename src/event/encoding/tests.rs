@@ -30,7 +30,10 @@ fn encode(name: &str, event: &CollisionEvent) -> (Vec<f32>, usize) {
 
 #[test]
 fn a_name_gives_an_encoding_that_has_the_name() {
-    for name in ["l1_57", "simple_ae_34", STATIC, "dm_dynamic[objects=20]", "dm_dynamic[objects=200]"] {
+    let names = ["l1_57", "simple_ae_34", STATIC, "dm_dynamic[objects=20]", "dm_dynamic[objects=200]"];
+    for name in
+        names.into_iter().chain(["dijet_14", "dijet_4", "particles[objects=1]", "particles[objects=700]"])
+    {
         let encoding = name.parse::<Encoding>().unwrap();
         assert_eq!(encoding.name(), name);
         assert_eq!(encoding.features().len(), encoding.k());
@@ -47,6 +50,7 @@ fn other_spellings_have_one_name() {
         ("dm_dynamic", "dm_dynamic[objects=20]"),
         ("dm_dynamic[objects=08]", "dm_dynamic[objects=8]"),
         ("dm_static[g=1,e+=1,b=1,j=2]", STATIC),
+        ("particles[objects=08]", "particles[objects=8]"),
         ("dm_static[j=0]", "dm_static[j=0,b=0,e-=0,e+=0,m-=0,m+=0,g=0]"),
     ] {
         assert_eq!(spelling.parse::<Encoding>().unwrap().name(), name);
@@ -74,6 +78,12 @@ fn wrong_names_say_what_is_wrong() {
         ("dm_dynamic[objects=0]", "from 1"),
         ("dm_dynamic[objects=201]", "200"),
         ("dm_dynamic[n=3]", "objects=N"),
+        ("dijet_5", "unknown"),
+        ("particles", "objects=N"),
+        ("particles[objects=0]", "from 1"),
+        ("particles[objects=701]", "700"),
+        ("particles[objects=+7]", "objects=N"),
+        ("particles[objects=]", "objects=N"),
     ] {
         let error = name.parse::<Encoding>().unwrap_err().to_string();
         assert!(error.contains(word) && error.contains(&format!("`{name}`")), "{error}");
