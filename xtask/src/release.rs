@@ -1,7 +1,8 @@
 //! What a release has: the program, built twice in two folders and compared, a bill of materials, the sources, and the
-//! checksums of all of them.
+//! checksums of all of them. None of it names a folder of this machine, or the time.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -34,11 +35,17 @@ pub fn run() -> Result<()> {
         bail!("{}\n  {one}\n  {other}", difference(&first, &second));
     }
     println!("\nboth builds gave the same {} bytes", first.len());
+    check_names_no_folder(&first, &one)?;
     std::fs::write(dist.join(NAME), first).context(DIST)?;
     bill_of_materials(&one, &dist)?;
     std::fs::copy(one.join("Cargo.lock"), dist.join("Cargo.lock")).context("Cargo.lock")?;
-    let names = [NAME, "Cargo.lock", "trigsieve.cdx.json", "trigsieve.tar"];
-    Step::new("sha256sum").args(&names).folder(&dist).run()
+    checksums(&dist)
+}
+
+/// `SHA256SUMS`, for `sha256sum --check`.
+fn checksums(dist: &Path) -> Result<()> {
+    let command = format!("sha256sum {NAME} Cargo.lock {NAME}.cdx.json {NAME}.tar | tee SHA256SUMS");
+    Step::new("sh").args(&["-euc", &command]).folder(dist).run()
 }
 
 /// Unpacks the sources into an empty `folder` and builds the program there.
@@ -51,32 +58,51 @@ fn build(folder: &Path, archive: &Path) -> Result<PathBuf> {
     let target = folder.join("target");
     cargo(&["build", "--release", "--locked", "--package", NAME])
         .folder(folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", &remapped(folder)?)
+        .env("CARGO_ENCODED_RUSTFLAGS", &renamed(folder, "--remap-path-prefix", "\u{1f}")?)
+        .env("CFLAGS", &renamed(folder, "-ffile-prefix-map", " ")?)
         .env("CARGO_TARGET_DIR", text(&target)?)
         .run()?;
     Ok(target.join("release").join(NAME))
 }
 
-/// Flags that put the same names in the place of the folders of this machine.
-fn remapped(folder: &Path) -> Result<String> {
+/// Folders of this machine that a build may name, and what stands for them.
+fn names(folder: &Path) -> Result<[(String, &'static str); 2]> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home =
         home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).context("no home folder")?;
-    let flag =
-        |from: &Path, to: &str| Ok::<_, anyhow::Error>(format!("--remap-path-prefix={}={to}", text(from)?));
-    Ok([flag(&home, "/cargo")?, flag(folder, "/trigsieve")?].join("\u{1f}"))
+    Ok([(text(&home)?.to_owned(), "/cargo"), (text(folder)?.to_owned(), "/trigsieve")])
 }
 
-/// `trigsieve.cdx.json`: every crate that the program is made of, with version, licence and checksum.
+/// A compiler's option for each of them.
+fn renamed(folder: &Path, option: &str, between: &str) -> Result<String> {
+    Ok(names(folder)?.map(|(from, to)| format!("{option}={from}={to}")).join(between))
+}
+
+/// What one machine calls its folders is no part of a program that others are to build bit by bit.
+fn check_names_no_folder(program: &[u8], folder: &Path) -> Result<()> {
+    for (name, _) in names(folder)? {
+        if let Some(at) = program.windows(name.len()).position(|bytes| bytes == name.as_bytes()) {
+            bail!("the program names {name}, at byte {at:#x}");
+        }
+    }
+    Ok(())
+}
+
+/// `trigsieve.cdx.json`: every crate that the program is made of, with version, licence and checksum. Its time is that of
+/// the commit.
 fn bill_of_materials(sources: &Path, dist: &Path) -> Result<()> {
     cargo(&["install", "--quiet", "--locked", "--version", CARGO_CYCLONEDX, "cargo-cyclonedx"]).run()?;
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let time = Command::new("git").args(["log", "-1", "--format=%ct"]).output().context("git log")?;
+    let time = String::from_utf8(time.stdout).context("git log")?;
     cargo(&["cyclonedx", "--format", "json", "--no-build-deps", "--target", &target, "--quiet"])
         .folder(sources)
+        .env("SOURCE_DATE_EPOCH", time.trim())
         .run()?;
     let name = format!("{NAME}.cdx.json");
-    std::fs::copy(sources.join(&name), dist.join(&name)).context(name)?;
-    Ok(())
+    let bill = std::fs::read_to_string(sources.join(&name)).with_context(|| name.clone())?;
+    let bill = names(sources)?.iter().fold(bill, |bill, (from, to)| bill.replace(from, to));
+    std::fs::write(dist.join(&name), bill).context(name)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
