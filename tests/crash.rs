@@ -23,6 +23,8 @@ const EVENTS: u64 = 40_000;
 /// So many that a run takes longer than its start, and that most of the kills come after a checkpoint.
 const PASSES: &str = "48";
 const BATCH: &str = "512";
+/// How long after its first checkpoint a run at 1 MHz, which lasts two seconds, is killed at most, in microseconds.
+const AFTER_CHECKPOINT_US: u64 = 200_000;
 
 fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
@@ -172,6 +174,18 @@ fn is_complete(out: &Path) -> bool {
     names_in(out).iter().any(|name| name == "run.json")
 }
 
+/// Waits until a run has a checkpoint that counts.
+fn wait_for_checkpoint(out: &Path) -> Checkpoint {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match Checkpoint::read(out) {
+            Ok(Some(checkpoint)) if checkpoint.handed.rows > 0 => return checkpoint,
+            _ => std::thread::sleep(Duration::from_millis(2)),
+        }
+        assert!(Instant::now() < deadline, "no checkpoint");
+    }
+}
+
 #[test]
 fn a_run_that_is_killed_at_any_instant_goes_on_to_the_same_outcome() {
     let subject = Subject::new();
@@ -191,10 +205,19 @@ fn a_run_that_is_killed_at_any_instant_goes_on_to_the_same_outcome() {
         // Each run is killed, and so is half of those that go on from it.
         while done < kills && (first || instants.below(2) == 0) {
             let mut command = subject.replay(&out);
-            command.args(["--workers", ["1", "2", "3"][instants.below(3) as usize]]);
-            let mut run =
-                command.arg("--resume").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(instants.below(wall.as_micros() as u64)));
+            command.args(["--resume", "--workers", ["1", "2", "3"][instants.below(3) as usize]]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            // How long a run takes depends on what else the machine does, so every second is one that cannot have ended.
+            let mut run = if done % 2 == 0 {
+                let run = command.spawn().unwrap();
+                std::thread::sleep(Duration::from_micros(instants.below(wall.as_micros() as u64)));
+                run
+            } else {
+                let run = command.args(["--rate", "1MHz"]).spawn().unwrap();
+                wait_for_checkpoint(&out);
+                std::thread::sleep(Duration::from_micros(instants.below(AFTER_CHECKPOINT_US)));
+                run
+            };
             run.kill().unwrap();
             run.wait().unwrap();
             (done, first) = (done + 1, false);
@@ -221,7 +244,7 @@ fn a_run_that_is_killed_at_any_instant_goes_on_to_the_same_outcome() {
         gained / with_checkpoint.max(1),
         report(&whole, "/events_in")
     );
-    assert!(with_checkpoint > kills / 4, "only {with_checkpoint} of {kills} kills came after a checkpoint");
+    assert!(with_checkpoint >= kills / 3, "only {with_checkpoint} of {kills} kills came after a checkpoint");
 }
 
 #[test]
@@ -261,14 +284,7 @@ fn an_interrupted_run_goes_on_to_the_same_outcome() {
 /// Kills a run when it has a checkpoint that counts.
 fn killed(subject: &Subject, out: &Path) -> Checkpoint {
     let mut run = subject.replay(out).args(["--rate", "100kHz"]).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let checkpoint = loop {
-        match Checkpoint::read(out) {
-            Ok(Some(checkpoint)) if checkpoint.handed.rows > 0 => break checkpoint,
-            _ => std::thread::sleep(Duration::from_millis(2)),
-        }
-        assert!(Instant::now() < deadline, "no checkpoint");
-    };
+    let checkpoint = wait_for_checkpoint(out);
     run.kill().unwrap();
     run.wait().unwrap();
     Checkpoint::read(out).unwrap().unwrap_or(checkpoint)

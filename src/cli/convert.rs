@@ -35,8 +35,8 @@ pub struct ConvertArgs {
     /// lhco-features].
     #[arg(long, value_name = "NAME")]
     encoding: Option<EncodingChoice>,
-    /// Write i16 hardware integers, in the units of the CMS global trigger (pT 0.5 GeV; eta 0.087/2, muons 0.087/8; phi
-    /// 2 pi/144, muons 2 pi/576) or those of the file.
+    /// Write i16 hardware integers, in the units of the CMS global trigger (pT and all in GeV 0.5 GeV; eta 0.087/2, muons
+    /// 0.087/8; phi 2 pi/144, muons 2 pi/576; tau2 / tau1, which it does not have, 1/1024) or those of the file.
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "UNITS.toml")]
     hardware_units: Option<Option<PathBuf>>,
     /// Take the encoding, with its sizes, from an event table or a model.

@@ -126,7 +126,7 @@ impl Hdf5File {
     /// The float data set `name` of shape [N, ...], where what comes after N is one of `row_shapes`.
     pub(super) fn float_rows(&self, name: &str, row_shapes: &[&[u64]]) -> Result<FloatRows, ConvertError> {
         if !self.has(name)? {
-            return Err(self.missing(name)?);
+            return Err(self.missing(&format!("`{name}`"))?);
         }
         let dataset = self.dataset(name)?;
         let (shape, dtype, element, chunk) = checked(&self.path, name, || {
@@ -175,13 +175,13 @@ impl Hdf5File {
         checked(&self.path, group, || self.file.group(group)?.datasets())
     }
 
-    /// The error that there is no data set `expected`, with those that there are.
+    /// The error that what is `expected` is not there, with the data sets and groups that are.
     pub(super) fn missing(&self, expected: &str) -> Result<ConvertError, ConvertError> {
         let (names, groups) = (self.names()?, self.groups()?);
         let names = names.into_iter().chain(groups.into_iter().map(|group| group + "/"));
         let found = names.take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let found = if found.is_empty() { "no data set".to_owned() } else { found };
-        Ok(self.layout("data sets", &format!("`{expected}`"), found))
+        Ok(self.layout("data sets", expected, found))
     }
 
     fn dataset(&self, name: &str) -> Result<Dataset, ConvertError> {
@@ -278,6 +278,11 @@ impl Hdf5File {
 impl FloatRows {
     pub(super) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Name of the data set.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Values of a row.

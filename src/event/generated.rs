@@ -2,7 +2,7 @@ use std::f64::consts::PI;
 
 use super::{Encoding, Quantity};
 
-/// Mean of what is in GeV.
+/// Mean of inputs in GeV, where they are not nothing.
 const MEAN_PT_GEV: f64 = 30.0;
 /// Largest pseudorapidity.
 const MAX_ETA: f64 = 2.4;
@@ -10,7 +10,8 @@ const MAX_ETA: f64 = 2.4;
 const MOST_OBJECTS: f64 = 10.0;
 
 /// Draws inputs for measurements and trials: every one by itself, momenta, energies and masses from an exponential, half of
-/// them nothing (components of momenta: of the other sign), angles and ratios evenly. No physics, but the range of values that physics has. The same seed gives the same events.
+/// them nothing (components of momenta: of the other sign), angles and ratios evenly. No physics, but the range of values
+/// that physics has. The same seed gives the same events.
 #[derive(Clone, Debug)]
 pub struct InputGenerator {
     quantities: Vec<Quantity>,

@@ -129,9 +129,10 @@ struct UnitEntry {
 }
 
 impl HardwareUnits {
-    /// The units of the CMS global trigger: pT and energies in 0.5 GeV; eta in 0.087 / 2, of muons 0.087 / 8; phi in
-    /// 2 pi / 144, of muons 2 pi / 576; numbers and flags as they are. Phi keeps its sign, where the global trigger
-    /// counts from 0 on: a file of units with a `period` does that.
+    /// The units of the CMS global trigger: pT, and everything else in GeV, in 0.5 GeV; eta in 0.087 / 2, of muons
+    /// 0.087 / 8; phi in 2 pi / 144, of muons 2 pi / 576; tau2 / tau1 in 1 / 1024, which the trigger does not have; numbers
+    /// and flags as they are. Phi keeps its sign, where the global trigger counts from 0 on: a file of units with a
+    /// `period` does that.
     #[must_use]
     pub fn cms(encoding: Encoding) -> Self {
         let unit = |(meaning, feature): (&InputMeaning, Feature)| HardwareUnit {

@@ -222,7 +222,11 @@ fn files_that_are_something_else_are_refused() {
     let conversion = Conversion { inputs: vec![input], ..scratch.conversion(&[&features]) };
     std::fs::write(&conversion.inputs[0], &particles).unwrap();
     let error = convert(conversion).unwrap_err().to_string();
-    assert!(error.contains("expected `features`, found `events`"), "{error}");
+    assert!(
+        error.contains("expected `features`, or one frame that pandas wrote")
+            && error.contains("found `events`"),
+        "{error}"
+    );
     let other = Conversion { encoding: exact("l1_57"), ..scratch.conversion(&[&features]) };
     let error = convert(other).unwrap_err().to_string();
     assert_eq!(error, "the encoding `l1_57` cannot be made of lhco-features events");

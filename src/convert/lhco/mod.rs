@@ -37,7 +37,6 @@ const PARTICLE_VALUES: usize = 3;
 pub(super) struct Lhco {
     path: PathBuf,
     rows: FloatRows,
-    name: String,
     /// Inputs of the encoding, and one more if there is the truth.
     values: usize,
 }
@@ -73,7 +72,11 @@ impl Lhco {
             (own.to_owned(), own_names.map(str::to_owned))
         } else {
             let groups = file.groups_with(PANDAS_VALUES)?;
-            let [key] = &groups[..] else { return Err(file.missing(own)?) };
+            let [key] = &groups[..] else {
+                return Err(
+                    file.missing(&format!("`{own}`, or one frame that pandas wrote with format=\"fixed\""))?
+                );
+            };
             check_one_type(&file, path, key)?;
             (format!("{key}/{PANDAS_VALUES}"), own_names.map(|_| format!("{key}/{PANDAS_NAMES}")))
         };
@@ -81,7 +84,7 @@ impl Lhco {
         if let Some(names) = names {
             check_names(path, &names, file.strings(&names)?.as_deref(), rows.row_values())?;
         }
-        Ok(Self { path: path.to_owned(), rows, name, values })
+        Ok(Self { path: path.to_owned(), rows, values })
     }
 
     /// Events to read: those of the file, twice if only some are of `label`.
@@ -135,7 +138,7 @@ impl Lhco {
             1.0 => Ok(1),
             _ => Err(ConvertError::Layout {
                 path: self.path.clone(),
-                what: format!("{}[{row}, {}], the truth label", self.name, self.values),
+                what: format!("{}[{row}, {}], the truth label", self.rows.name(), self.values),
                 expected: "0 or 1".to_owned(),
                 found: value.to_string(),
             }),
@@ -150,7 +153,7 @@ pub(super) fn check_labels(files: &[Lhco], label: Option<u8>) -> Result<(), Conv
         None => Ok(()),
         Some(file) => Err(ConvertError::Layout {
             path: file.path.clone(),
-            what: file.name.clone(),
+            what: file.rows.name().to_owned(),
             expected: "a truth label after the inputs, as other inputs have it (or --label)".to_owned(),
             found: format!("{} values an event", file.values),
         }),

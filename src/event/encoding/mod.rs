@@ -126,6 +126,12 @@ impl Encoding {
     }
 }
 
+/// Sorts positions by the transverse momentum of what is there, largest first; equals keep their order.
+fn leading_first(order: &mut [u32], pt_gev: impl Fn(u32) -> f64) {
+    // With the position as second key an unstable sort, which needs no memory, keeps the order of equals.
+    order.sort_unstable_by(|a, b| pt_gev(*b).total_cmp(&pt_gev(*a)).then(a.cmp(b)));
+}
+
 impl InputMeaning {
     fn feature(&self) -> Feature {
         let (quantity, unit) = match self.quantity {

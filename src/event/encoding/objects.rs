@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::places::{MAX_PLACES, Places, number};
-use super::{InputMeaning, Quantity};
+use super::{InputMeaning, Quantity, leading_first};
 use crate::event::{CollisionEvent, ObjectSymbol, PhysicsObject};
 
 /// The names with their parameters, for messages.
@@ -166,9 +166,7 @@ impl ObjectEncoder {
     fn sort(&mut self, objects: &[PhysicsObject]) {
         self.order.clear();
         self.order.extend((0_u32..).take(objects.len()));
-        let pt = |position: &u32| objects[*position as usize].pt_gev;
-        // With the position as second key an unstable sort, which needs no memory, keeps the order of equals.
-        self.order.sort_unstable_by(|a, b| pt(b).total_cmp(&pt(a)).then(a.cmp(b)));
+        leading_first(&mut self.order, |position| objects[position as usize].pt_gev);
     }
 
     fn leading<'a>(&'a self, event: &'a CollisionEvent) -> impl Iterator<Item = &'a PhysicsObject> {

@@ -1,4 +1,5 @@
-use super::{InputMeaning, Quantity};
+use super::places::digits;
+use super::{InputMeaning, Quantity, leading_first};
 
 /// Most particles of an event in the LHC Olympics' files, and so in an encoding.
 pub const MAX_PARTICLES: u16 = 700;
@@ -39,8 +40,7 @@ impl ParticleEncoding {
     pub(super) fn parse(name: &str) -> Option<Result<Self, String>> {
         let parameters = name.strip_prefix("particles")?;
         let number = parameters.strip_prefix("[objects=").and_then(|rest| rest.strip_suffix(']'));
-        let digits = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-        let encoding = digits.and_then(|digits| digits.parse().ok()).and_then(Self::new);
+        let encoding = number.and_then(digits).and_then(Self::new);
         Some(encoding.ok_or_else(|| format!("it is not {KNOWN} with N from 1 to {MAX_PARTICLES}")))
     }
 }
@@ -66,17 +66,14 @@ impl ParticleEncoder {
         Self { encoding, order: Vec::new() }
     }
 
-    /// Appends the K inputs of an event of these particles, (pT, eta, phi) each; those whose pT is 0 are absent. Returns how many
-    /// found no place.
+    /// Appends the K inputs of an event of these particles, (pT GeV, eta, phi rad) each; those whose pT is 0 are absent.
+    /// Returns how many found no place.
     pub fn encode(&mut self, particles: &[[f32; 3]], inputs: &mut Vec<f32>) -> usize {
         let end = inputs.len() + self.encoding.k();
-        let pt = |position: &u32| particles[*position as usize][0];
+        let pt = |position: u32| particles[position as usize][0];
         self.order.clear();
-        self.order.extend((0..).take(particles.len()).filter(|position| pt(position) != 0.0));
-        if !self.order.is_sorted_by(|a, b| pt(a) >= pt(b)) {
-            // With the position as second key an unstable sort, which needs no memory, keeps the order of equals.
-            self.order.sort_unstable_by(|a, b| pt(b).total_cmp(&pt(a)).then(a.cmp(b)));
-        }
+        self.order.extend((0..).take(particles.len()).filter(|position| pt(*position) != 0.0));
+        leading_first(&mut self.order, |position| pt(position).into());
         let places = usize::from(self.encoding.0);
         let leading = self.order.iter().take(places);
         inputs.extend(leading.flat_map(|position| particles[*position as usize]));

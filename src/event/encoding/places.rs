@@ -53,8 +53,12 @@ impl std::fmt::Display for Places {
 
 /// A number of places: decimal digits without a sign, at most [`MAX_PLACES`].
 pub(super) fn number(text: &str) -> Option<u8> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|places| digits && *places <= MAX_PLACES)
+    digits(text).filter(|places| *places <= MAX_PLACES)
+}
+
+/// A number of decimal digits without a sign, if it fits.
+pub(super) fn digits<N: std::str::FromStr>(text: &str) -> Option<N> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn expected(part: &str) -> String {
