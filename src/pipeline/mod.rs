@@ -13,11 +13,14 @@ mod error;
 mod finite;
 mod replay;
 mod source;
+#[cfg(test)]
+mod stepper;
 mod stop;
 #[cfg(test)]
 mod stress;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wait;
 mod worker;
 

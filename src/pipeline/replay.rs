@@ -11,6 +11,7 @@ use super::block::DecidedBlock;
 use super::counters::Counters;
 pub use super::source::Span;
 use super::source::{Source, grain};
+use super::turns::{self, Turns};
 use super::worker::{Worker, WorkerRings, WorkerTally, nanoseconds_since};
 use super::{Overload, PipelineError, Sink, Stop, WaitStrategy, bind_to_core, denormals};
 use crate::latency::{StageLatencies, histogram};
@@ -100,9 +101,11 @@ pub fn replay(
         return Ok(nothing(wait));
     }
     set.prefault();
-    let blocks = (UNDELIVERED_EVENTS / plan.batch).clamp(16, 4096);
+    let turns = Turns::of_caller();
+    let blocks = turns.blocks((UNDELIVERED_EVENTS / plan.batch).clamp(16, 4096));
     let mut sink_rings = Vec::new();
     let mut workers = Vec::new();
+    let number_of_workers = scorers.len();
     for (index, scorers) in scorers.into_iter().enumerate() {
         let (ends, sink_ends) = rings_of(blocks, plan.batch, scorers.len());
         let mut worker =
@@ -115,7 +118,7 @@ pub fn replay(
     let sink_pause = sink_pause(plan, blocks);
     let gate = Gate::default();
     std::thread::scope(|scope| {
-        let shared = Shared { source: &source, gate: &gate, stop, pin: plan.pin };
+        let shared = Shared { source: &source, gate: &gate, turns: &turns, stop, pin: plan.pin };
         let workers: Vec<_> = workers
             .into_iter()
             .enumerate()
@@ -124,6 +127,7 @@ pub fn replay(
         let run_sink = move || {
             pin(shared.pin, 0, "sink", stop);
             let start = shared.gate.pass();
+            let _turn = shared.turns.enter(number_of_workers);
             // A panic stops the run at once: what is decided from now on would be kept by nobody.
             let run = || Ordered::new(sink_rings, start, sink_pause).run(sink, stop, progress);
             catch_unwind(AssertUnwindSafe(run))
@@ -208,6 +212,7 @@ impl Gate {
 struct Shared<'a> {
     source: &'a Source<'a>,
     gate: &'a Gate,
+    turns: &'a Turns,
     stop: &'a Stop,
     pin: bool,
 }
@@ -289,6 +294,7 @@ fn spawn_worker<'scope, 'env>(
             Err(panic) => shared.stop.fail(panicked(&format!("worker {index}"), panic.as_ref())),
         }
         let start = shared.gate.pass();
+        let _turn = shared.turns.enter(index);
         // A panic must not lose the counts: it fails the run.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(shared.source, start, shared.stop)));
         if let Err(panic) = outcome {
@@ -363,6 +369,7 @@ impl Ordered {
                 stop.fail(error);
                 return self.tally;
             }
+            turns::point();
             // A worker that is gone needs no blocks any more.
             let _ = self.rings[worker].1.push(block);
         }
@@ -382,6 +389,7 @@ impl Ordered {
     fn next_block(&mut self) -> Option<(usize, Box<DecidedBlock>)> {
         for (head, (decided, _)) in self.heads.iter_mut().zip(&mut self.rings) {
             if head.is_none() {
+                turns::point();
                 *head = decided.pop();
             }
         }
@@ -405,11 +413,17 @@ impl Ordered {
         self.heads
             .iter()
             .zip(&mut self.rings)
-            .all(|(head, (decided, _))| head.is_some() || decided.is_finished())
+            .all(|(head, (decided, _))| head.is_some() || is_finished(decided))
     }
 
     fn is_finished(&mut self) -> bool {
         self.heads.iter().all(Option::is_none)
-            && self.rings.iter_mut().all(|(decided, _)| decided.is_finished())
+            && self.rings.iter_mut().all(|(decided, _)| is_finished(decided))
     }
+}
+
+/// Whether nothing will ever come from this worker.
+fn is_finished(decided: &mut Consumer<Box<DecidedBlock>>) -> bool {
+    turns::point();
+    decided.is_finished()
 }

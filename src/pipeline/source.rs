@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::Overload;
+use super::{Overload, turns};
 use crate::source::{Clock, Cursor, EventSet, Run};
 
 /// A worker lets arrived events wait for so long for more to come: a portion, and its block, of a few events each would cost
@@ -122,6 +122,7 @@ impl<'a> Source<'a> {
     /// When more than the buffer holds is waiting, those that wait longest are dropped: their decisions would be the latest.
     /// Past the end of the span the clock goes on, so that the last events grow old like all others.
     pub(super) fn take(&self, now_ns: u64, place: &mut Place) -> Next {
+        turns::point();
         // Relaxed, here and below: the number is all that the workers share, nothing is published with it.
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
@@ -144,6 +145,7 @@ impl<'a> Source<'a> {
             let mut cursor = self.cursor(first_event, place);
             let run = self.set.run_at(cursor, self.batch.min(due - first_event));
             let end = first_event + u64::from(run.len);
+            turns::point();
             match self.next.compare_exchange_weak(next, end, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     self.set.advance(&mut cursor, run);

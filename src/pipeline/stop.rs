@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::PipelineError;
+use super::{PipelineError, turns};
 
 const RUNNING: u8 = 0;
 const INTERRUPTED: u8 = 1;
@@ -28,6 +28,7 @@ impl Stop {
 
     /// A stage failed. The first error is kept, later ones are its consequences.
     pub fn fail(&self, error: PipelineError) {
+        turns::point();
         let mut first = self.inner.first_error.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(error);
         // Relaxed: the error itself is under the lock.
@@ -37,6 +38,7 @@ impl Stop {
     /// Whether no more events are to be taken.
     #[must_use]
     pub fn is_requested(&self) -> bool {
+        turns::point();
         // Relaxed: see `interrupt`.
         self.inner.state.load(Ordering::Relaxed) != RUNNING
     }
@@ -44,6 +46,7 @@ impl Stop {
     /// Whether a stage failed: then what the workers have is dropped and counted.
     #[must_use]
     pub fn has_failed(&self) -> bool {
+        turns::point();
         // Relaxed: see `fail`.
         self.inner.state.load(Ordering::Relaxed) == FAILED
     }

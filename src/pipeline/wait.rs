@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use crossbeam_utils::Backoff;
 
+use super::turns;
+
 /// Below this distance to a deadline a clock spins: the kernel's timer slack and a wake-up cost tens of
 /// microseconds.
 const SPIN_BEFORE_DEADLINE: Duration = Duration::from_micros(200);
@@ -44,6 +46,9 @@ pub struct Waiter {
 impl Waiter {
     /// Waits a little.
     pub fn wait(&self) {
+        if turns::give_way(self.strategy) {
+            return;
+        }
         match self.strategy {
             WaitStrategy::Spin if self.spins.get() < SPINS_BEFORE_YIELD => {
                 self.spins.set(self.spins.get() + 1);
@@ -79,6 +84,6 @@ pub fn wait_until(deadline_ns: u64, now_ns: u64, waiter: &Waiter) -> u64 {
         _ => left - SPIN_BEFORE_DEADLINE,
     };
     let pause = pause.min(LONGEST_SLEEP);
-    std::thread::sleep(pause);
+    turns::sleep(pause);
     pause.as_nanos() as u64
 }

@@ -8,7 +8,7 @@ use super::counters::{Counters, DropCause};
 use super::finite::are_finite;
 use super::source::{Next, Place, Portion, Source};
 use super::wait::wait_until;
-use super::{PipelineError, Stop, WaitStrategy};
+use super::{PipelineError, Stop, WaitStrategy, turns};
 use crate::event::{Rows, Values};
 use crate::latency::{Ramps, StageLatencies};
 use crate::score::{Home, ScoreError, Scorer};
@@ -162,6 +162,8 @@ impl<'a> Worker<'a> {
             queue.finish(&mut self.tally.latencies.queue);
             decision.finish(&mut self.tally.latencies.decision);
         }
+        // With the worker go its ends of the rings.
+        turns::point();
         self.tally
     }
 
@@ -319,6 +321,7 @@ impl<'a> Worker<'a> {
         }
         let waiter = self.wait.waiter();
         loop {
+            turns::point();
             if let Some(block) = self.rings.free.pop() {
                 return Some(block);
             }
@@ -330,6 +333,7 @@ impl<'a> Worker<'a> {
     }
 
     fn hand_over(&mut self, block: Box<DecidedBlock>) {
+        turns::point();
         // The ring has a place for every block of this worker, so it is never full; a sink that is gone has
         // reported why, and the source will stop.
         match self.rings.decided.push(block) {
@@ -340,7 +344,7 @@ impl<'a> Worker<'a> {
 
 /// Nanoseconds since `start`; a run of more than 584 years saturates.
 pub(super) fn nanoseconds_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    turns::now_ns().unwrap_or_else(|| u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Whether every input of `rows` is a number.
