@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use trigsieve_fixed::CheckedProgram;
 
+use super::bounded::Bounded;
 use super::{CompareError, Number};
 use crate::contain::contain;
 use crate::event::{EventTable, read_batches};
@@ -189,7 +190,7 @@ fn read_arrow(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, Stri
 }
 
 fn read_parquet(path: &Path, options: &GoldenOptions) -> Result<GoldenScores, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = File::open(path).and_then(Bounded::new).map_err(|error| error.to_string())?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let declared = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(u64::MAX);
     let most = options.events.unwrap_or(0).max(MAX_PARQUET_SCORES);

@@ -4,6 +4,7 @@
 //! not, a [`Trace`] shows every layer's numbers side by side. Everything else is compared by statistics
 //! ([`Difference`]).
 
+mod bounded;
 mod error;
 mod exact;
 mod golden;

@@ -139,3 +139,15 @@ fn a_golden_file_that_claims_more_than_it_has_is_refused() {
     let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
     assert!(error.contains("golden.arrow") && error.matches("golden.arrow").count() == 1, "{error}");
 }
+
+/// Found by fuzzing: lists of 2^31 numbers in lists of them, behind the end of a file of 703 bytes.
+#[test]
+fn a_golden_file_whose_lists_go_on_behind_its_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("golden.parquet");
+    let seed = include_bytes!("../../fuzz/seeds/golden/refused_goes_on_behind_its_end");
+    // The first byte is for the fuzz target.
+    std::fs::write(&path, &seed[1..]).unwrap();
+    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("golden.parquet") && error.contains("than the 703 bytes of the file"), "{error}");
+}
