@@ -20,7 +20,7 @@ use trigsieve::event::{ElementType, EventSchema, EventTable, EventWriter, STREAM
 use trigsieve::sink::Checkpoint;
 
 const EVENTS: u64 = 40_000;
-/// So many that a run takes longer than its start, and that most of the kills come after a checkpoint.
+/// So many that a run takes longer than its start.
 const PASSES: &str = "48";
 const BATCH: &str = "512";
 /// How long after its first checkpoint a run at 1 MHz, which lasts two seconds, is killed at most, in microseconds.
@@ -207,7 +207,7 @@ fn a_run_that_is_killed_at_any_instant_goes_on_to_the_same_outcome() {
             let mut command = subject.replay(&out);
             command.args(["--resume", "--workers", ["1", "2", "3"][instants.below(3) as usize]]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            // How long a run takes depends on what else the machine does, so every second is one that cannot have ended.
+            // How long a run takes depends on what else the machine does: every second kill is of a run that cannot have ended.
             let mut run = if done % 2 == 0 {
                 let run = command.spawn().unwrap();
                 std::thread::sleep(Duration::from_micros(instants.below(wall.as_micros() as u64)));

@@ -19,6 +19,14 @@ impl Bounded {
         let len = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), len })
     }
+
+    fn check_end(&self, start: u64, length: usize) -> Result<()> {
+        if start.checked_add(length as u64).is_some_and(|end| end <= self.len) {
+            return Ok(());
+        }
+        let what = format!("{length} bytes are declared at byte {start}, the file has {}", self.len);
+        Err(ParquetError::EOF(what))
+    }
 }
 
 impl Length for Bounded {
@@ -31,14 +39,12 @@ impl ChunkReader for Bounded {
     type T = BufReader<Rest>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
+        self.check_end(start, 0)?;
         Ok(BufReader::new(Rest { file: self.file.clone(), offset: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
-            let what = format!("{length} bytes are declared at byte {start}, the file has {}", self.len);
-            return Err(ParquetError::EOF(what));
-        }
+        self.check_end(start, length)?;
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;
         Ok(bytes.into())

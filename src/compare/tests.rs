@@ -127,27 +127,28 @@ fn a_score_that_is_not_finite_fires_no_path() {
     assert_eq!((found.both, found.a_only, found.b_only), (1, 0, 2));
 }
 
+/// What is said of a fuzz target's seed in a file of this name.
+fn refusal(name: &str, seed: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    // The first byte is for the fuzz target.
+    std::fs::write(&path, &seed[1..]).unwrap();
+    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
+    assert_eq!(error.matches(name).count(), 1, "{error}");
+    error
+}
+
 /// Found by fuzzing: a block of 2^51 bytes in the footer of a file of 485, which Arrow's own reader of files asked the
 /// system for.
 #[test]
 fn a_golden_file_that_claims_more_than_it_has_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("golden.arrow");
-    let seed = include_bytes!("../../fuzz/seeds/golden/refused_claims_too_much");
-    // The first byte is for the fuzz target.
-    std::fs::write(&path, &seed[1..]).unwrap();
-    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("golden.arrow") && error.matches("golden.arrow").count() == 1, "{error}");
+    refusal("golden.arrow", include_bytes!("../../fuzz/seeds/golden/refused_claims_too_much"));
 }
 
 /// Found by fuzzing: lists of 2^31 numbers in lists of them, behind the end of a file of 703 bytes.
 #[test]
 fn a_golden_file_whose_lists_go_on_behind_its_end_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("golden.parquet");
     let seed = include_bytes!("../../fuzz/seeds/golden/refused_goes_on_behind_its_end");
-    // The first byte is for the fuzz target.
-    std::fs::write(&path, &seed[1..]).unwrap();
-    let error = Golden::read(&path, &GoldenOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("golden.parquet") && error.contains("than the 703 bytes of the file"), "{error}");
+    let error = refusal("golden.parquet", seed);
+    assert!(error.contains("than the 703 bytes of the file"), "{error}");
 }

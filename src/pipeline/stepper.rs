@@ -244,13 +244,11 @@ pub(super) fn point() {
 /// Whether the wait is over for having given others their turn.
 pub(super) fn give_way(strategy: WaitStrategy) -> bool {
     let Some((stepper, stage)) = stage() else { return false };
-    stepper.step(
-        stage,
-        &match strategy {
-            WaitStrategy::Park(time) => Pause::Sleep(time),
-            WaitStrategy::Spin | WaitStrategy::Yield => Pause::Spin,
-        },
-    );
+    let pause = match strategy {
+        WaitStrategy::Park(time) => Pause::Sleep(time),
+        WaitStrategy::Spin | WaitStrategy::Yield => Pause::Spin,
+    };
+    stepper.step(stage, &pause);
     true
 }
 
